@@ -1,0 +1,1 @@
+"""Nouns, manifests, ids and the error tree. Standard library only."""

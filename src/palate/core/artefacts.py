@@ -1,0 +1,178 @@
+"""Artefacts: what a stage leaves for the next one, with a manifest that names its inputs.
+
+An artefact is a folder `artefacts/<kind>-<id>/` with a `manifest.json`. Its id follows from the
+settings and the inputs, so the same work has the same id, and work that is already done is found.
+Lineage is a walk along `inputs`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from palate.core.errors import DataError, MissingArtefact
+from palate.core.ids import content_id, file_id, folder_id
+
+MANIFEST = "manifest.json"
+_MODEL_FILES = (".json", ".safetensors", ".model", ".jinja", ".txt", ".bin")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What an artefact is, how it was made, and from what."""
+
+    kind: str
+    """`dataset`, `model`, `reward`, `policy`, `report` …"""
+    made_by: str
+    """The verb that made it, such as `train dpo`."""
+    config: Mapping[str, Any]
+    """The resolved settings, defaults included."""
+    inputs: Mapping[str, str]
+    """Role to artefact id, such as `{"reference": "policy-…", "data": "dataset-…"}`."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What came out: counts and last metrics. Not part of the id."""
+    version: str = ""
+    """Palate's version. Not part of the id."""
+    made_at: str = ""
+    """UTC, ISO 8601. Not part of the id."""
+
+    @property
+    def id(self) -> str:
+        """`<kind>-<hash of what it was made by, with and from>`."""
+        made = {"by": self.made_by, "config": dict(self.config), "inputs": dict(self.inputs)}
+        return f"{self.kind}-{content_id(self.kind, made)}"
+
+
+class Workspace:
+    """A folder that holds artefacts and runs.
+
+    Args:
+        root: The project folder; `artefacts/` and `runs/` are made in it when first needed.
+    """
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+
+    @property
+    def artefacts(self) -> Path:
+        """Where artefacts live."""
+        return self.root / "artefacts"
+
+    def path(self, artefact_id: str) -> Path:
+        """Where the artefact of this id lives or would live."""
+        return self.artefacts / artefact_id
+
+    def run_folder(self, artefact_id: str) -> Path:
+        """The folder for metrics and samples of the run that makes this artefact."""
+        folder = self.root / "runs" / artefact_id
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def has(self, artefact_id: str) -> bool:
+        """Whether the artefact is there and whole."""
+        return (self.path(artefact_id) / MANIFEST).is_file()
+
+    def put(self, manifest: Manifest, write: Callable[[Path], None]) -> Path:
+        """Let `write` fill a folder, then make it visible at once; nothing half-written is seen.
+
+        Returns:
+            The artefact's folder. If it is already there, `write` is not called.
+        """
+        target = self.path(manifest.id)
+        if self.has(manifest.id):
+            return target
+        self.artefacts.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{manifest.id}.", dir=self.artefacts))
+        try:
+            write(staging)
+            write_manifest(staging, manifest)
+            staging.chmod(0o755)
+            if target.exists():  # left by an interrupted deletion, or made by a twin process
+                shutil.rmtree(target)
+            os.replace(staging, target)
+        except BaseException:
+            shutil.rmtree(staging, ignore_errors=True)
+            raise
+        return target
+
+    def manifest(self, artefact_id: str) -> Manifest:
+        """The manifest of an artefact in this workspace.
+
+        Raises:
+            MissingArtefact: there is none of this id.
+        """
+        if not self.has(artefact_id):
+            here = sorted(p.name for p in self.artefacts.glob("*-*") if (p / MANIFEST).is_file())
+            raise MissingArtefact(
+                f"there is no artefact `{artefact_id}` in {self.root}",
+                found=", ".join(f"`{name}`" for name in here) or "an empty workspace",
+            )
+        return read_manifest(self.path(artefact_id))
+
+    def ancestors(self, artefact_id: str) -> Iterator[str]:
+        """Ids of everything that an artefact was made from, nearest first, each once."""
+        seen: set[str] = set()
+        queue = [artefact_id]
+        while queue:
+            current = queue.pop(0)
+            if not self.has(current):
+                continue
+            for parent in self.manifest(current).inputs.values():
+                if parent not in seen:
+                    seen.add(parent)
+                    yield parent
+                    queue.append(parent)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `manifest.json` into a folder."""
+    from palate import __version__
+
+    data = asdict(manifest)
+    data["id"] = manifest.id
+    data["version"] = __version__
+    data["made_at"] = datetime.now(UTC).isoformat(timespec="seconds")
+    text = json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of an artefact's folder.
+
+    Raises:
+        MissingArtefact: the folder has none.
+        DataError: the file is not a manifest.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise MissingArtefact(f"{folder} is not an artefact", expected=f"a file {MANIFEST} in it")
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        names = ("kind", "made_by", "config", "inputs", "facts", "version", "made_at")
+        return Manifest(**{name: data[name] for name in names})
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError("a manifest cannot be read", where=str(path), found=str(error)) from error
+
+
+def identify(path: Path | str) -> str:
+    """The id to write into `inputs` for a file or folder: its manifest's, or one of its bytes.
+
+    Raises:
+        MissingArtefact: nothing is there.
+    """
+    path = Path(path)
+    if path.is_file():
+        return f"file-{file_id(path)}"
+    if not path.is_dir():
+        raise MissingArtefact(f"{path} does not exist", expected="a file or a folder")
+    if (path / MANIFEST).is_file():
+        return read_manifest(path).id
+    names = [p.name for p in path.iterdir() if p.suffix in _MODEL_FILES]
+    return f"folder-{folder_id(path, names)}"
