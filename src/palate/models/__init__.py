@@ -1,1 +1,1 @@
-""""""
+"""Load any Hugging Face causal model, speak its chat template, sample from it, score with it."""

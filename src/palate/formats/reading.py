@@ -1,0 +1,127 @@
+"""Read a foreign file: find out its shape, carry its rows, and keep account of the rest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from palate.core.errors import ConfigError, DataError
+from palate.formats import alpaca, columns, hh, messages, preference, prompts
+from palate.formats.imported import Imported, Refusal, excerpt
+from palate.formats.rows import RowsOfFile, rows_of
+from palate.formats.shape import Carried, Row, Shape, is_blank
+
+_KNOWN = (alpaca.SHAPE, hh.SHAPE, preference.SHAPE, messages.SHAPE, prompts.SHAPE)
+_SAMPLE_ROWS = 50
+
+SHAPES = (*(shape.name for shape in _KNOWN), "columns")
+"""Names of the shapes, in the order in which they are tried; `columns` needs a column map."""
+
+
+def read(path: Path, *, shape: str | None = None, columns: Mapping[str, str] | None = None) -> Imported:
+    """Everything in a file of any known shape. Nothing is written.
+
+    Args:
+        path: A .jsonl, .json, .csv, .tsv or .txt file, or one of them with .gz behind it.
+        shape: One of `SHAPES`; found out from the first rows when not given.
+        columns: For any other table: Palate's name for a column to the file's, as in
+            `{"first": "a1", "second": "a2", "verdict": "label"}`.
+
+    Raises:
+        MissingArtefact: there is no such file.
+        DataError: the file cannot be read, its shape is not known, or all its rows were refused.
+        ConfigError: the shape or the column map makes no sense.
+    """
+    path = Path(path)
+    _check_asked(shape, columns)
+    found = rows_of(path)
+    form = _asked(shape, columns, found.rows) or _detect(path, found.rows)
+    form.check(found.rows, path.name)
+    imported = _carry_all(form, found, columns or {})
+    if not (imported.pairs or imported.demonstrations or imported.prompts):
+        raise _all_refused(path, imported)
+    return imported
+
+
+def _check_asked(shape: str | None, mapped: Mapping[str, str] | None) -> None:
+    if shape is not None and shape not in SHAPES:
+        raise ConfigError("there is no such shape", expected=", ".join(SHAPES), found=f"`{shape}`")
+    if mapped and shape not in (None, "columns"):
+        raise ConfigError(
+            "a column map and another shape were both asked for",
+            expected="--map, or a shape",
+            found=f"--map and the shape `{shape}`",
+        )
+    if shape == "columns" and not mapped:
+        raise ConfigError(
+            "the shape `columns` needs a map", hint="add --map, as in --map first=a1 second=a2 verdict=label"
+        )
+
+
+def _asked(shape: str | None, mapped: Mapping[str, str] | None, rows: Sequence[Row]) -> Shape | None:
+    if mapped:
+        return columns.shape_of(mapped, {name for row in rows for name in row.values})
+    return next((known for known in _KNOWN if known.name == shape), None)
+
+
+def _detect(path: Path, rows: Sequence[Row]) -> Shape:
+    """The shape of more than half of the first rows."""
+    sample = rows[:_SAMPLE_ROWS]
+    votes: Counter[str] = Counter()
+    for row in sample:
+        votes.update([next((shape.name for shape in _KNOWN if shape.matches(row.values)), "")])
+    winner, count = votes.most_common(1)[0]
+    if winner and 2 * count > len(sample):
+        return next(shape for shape in _KNOWN if shape.name == winner)
+    seen = list(dict.fromkeys(name for row in sample for name in row.values))
+    split = ", ".join(f"{n} like `{name}`" if name else f"{n} like none" for name, n in votes.most_common())
+    raise DataError(
+        "the shape of a file cannot be told from its columns",
+        where=str(path),
+        expected="; ".join(f"`{shape.name}` ({shape.columns})" for shape in _KNOWN),
+        found="columns "
+        + (", ".join(f"`{name}`" for name in seen[:20]) or "none")
+        + (f"; of the first {len(sample)} rows {split}" if len(votes) > 1 else ""),
+        hint="name the columns, as in --map prompt=question first=answer_a second=answer_b verdict=winner",
+    )
+
+
+def _carry_all(form: Shape, found: RowsOfFile, mapped: Mapping[str, str]) -> Imported:
+    refused = dict(found.broken)
+    carried: list[Carried] = []
+    lost: Counter[str] = Counter()
+    for row in found.rows:
+        try:
+            item = form.carry(row)
+        except DataError as error:
+            refused[row.number] = Refusal(row.where, _reason(error), excerpt(dict(row.values)))
+            continue
+        carried.append(item)
+        lost.update(name for name, cell in row.values.items() if name not in item.used and not is_blank(cell))
+        lost.update(item.lost)
+    return Imported(
+        shape=form.name,
+        pairs=[item.pair for item in carried if item.pair is not None],
+        demonstrations=[item.demonstration for item in carried if item.demonstration is not None],
+        prompts=[item.prompt for item in carried if item.prompt is not None],
+        refused=[refused[number] for number in sorted(refused)],
+        lost=dict(lost),
+        rows=len(found.rows) + len(found.broken),
+        columns=dict(mapped),
+    )
+
+
+def _reason(error: DataError) -> str:
+    return f"{error.what}; found {error.found}" if error.found else error.what
+
+
+def _all_refused(path: Path, imported: Imported) -> DataError:
+    reasons = Counter(refusal.reason for refusal in imported.refused).most_common(3)
+    return DataError(
+        f"every row of a file was refused when read as `{imported.shape}`",
+        where=imported.refused[0].where,
+        expected="at least one row that can be carried",
+        found="; ".join(f"{count} times: {reason}" for reason, count in reasons),
+        hint=f"look at {path.name}, or name its columns with --map",
+    )
