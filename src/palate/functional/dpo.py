@@ -32,7 +32,7 @@ def dpo_loss(
     beta: float,
     p_chosen_N: Float[Tensor, " N"] | None = None,
     weights_N: Float[Tensor, " N"] | None = None,
-    denominator: float | None = None,
+    denominator: float | int | None = None,
 ) -> DPOLoss:
     """Bradley-Terry loss on the implicit scores β log(π / π_ref).
 
@@ -43,8 +43,8 @@ def dpo_loss(
     follow Bradley-Terry with scores r. At policy = reference the loss is log 2 and the accuracy ½.
 
     Args:
-        policy_chosen_N: Log-probability of the chosen completion under the policy, in nats: the *sum* over its
-            tokens (`sequence_logprobs`), not a mean.
+        policy_chosen_N: Log-probability of the chosen completion under the policy, in nats: the *sum* over
+            its tokens (`sequence_logprobs`), not a mean.
         policy_rejected_N: The same for the rejected completion.
         reference_chosen_N: The same under the reference; no gradient flows into it.
         reference_rejected_N: The same for the rejected completion.

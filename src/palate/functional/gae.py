@@ -31,8 +31,8 @@ def gae(
 
         δₜ = rₜ + γ Vₜ₊₁ - Vₜ        Aₜ = δₜ + γλ Aₜ₊₁        Rₜ = Aₜ + Vₜ
 
-    A completion ends at its last counted token: the value after it is 0, whatever padding holds. Tokens that do
-    not count are stepped over, on either side of a completion and inside it.
+    A completion ends at its last counted token: the value after it is 0, whatever padding holds. Tokens that
+    do not count are stepped over, on either side of a completion and inside it.
 
     Args:
         rewards_BT: Reward per token, already net of the KL penalty.

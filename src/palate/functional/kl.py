@@ -1,8 +1,8 @@
 """How far the policy is from the reference: three estimators, the exact value, and a controller.
 
 The estimators take log-probabilities of tokens *sampled from the policy* and estimate, per token,
-KL(policy ‖ reference) in nats. Where they are used matters more than their spread (all proved by
-enumeration in the tests of exact bandits):
+KL(policy ‖ reference) in nats. Where they are used matters more than their spread (the tests enumerate
+every cell of this table):
 
 | estimator | mean | as a penalty inside the reward | as a term of the loss, on-policy |
 |---|---|---|---|
@@ -120,7 +120,7 @@ def adaptive_coefficient(
     if not 0 <= samples * _LARGEST_ERROR < horizon_samples:
         raise ConfigError(
             "the horizon of the KL controller is too short for the batch",
-            expected=f"a horizon above {_LARGEST_ERROR:g} times the batch, so that the coefficient stays above 0",
+            expected=f"a horizon above {_LARGEST_ERROR:g} times the batch, so that β stays above 0",
             found=f"a horizon of {horizon_samples} completions, a batch of {samples}",
             hint="make the horizon longer",
         )

@@ -14,7 +14,7 @@ def bradley_terry_loss(
     p_first_N: Float[Tensor, " N"],
     weights_N: Float[Tensor, " N"] | None = None,
     *,
-    denominator: float | None = None,
+    denominator: float | int | None = None,
 ) -> Float[Tensor, ""]:
     """Cross-entropy between what was preferred and what the margins predict, a weighted mean.
 
@@ -44,7 +44,7 @@ def bradley_terry_accuracy(
     p_first_N: Float[Tensor, " N"],
     weights_N: Float[Tensor, " N"] | None = None,
     *,
-    denominator: float | None = None,
+    denominator: float | int | None = None,
 ) -> Float[Tensor, ""]:
     """Share of rows whose margin points to the side that was preferred; ties count half.
 
@@ -70,6 +70,6 @@ def _weights(margins_N: Tensor, weights_N: Tensor | None) -> tuple[Tensor, Tenso
     return weights_N > 0, weights_N.detach()
 
 
-def _weighted_mean(x_N: Tensor, weights_N: Tensor, denominator: float | None) -> Tensor:
+def _weighted_mean(x_N: Tensor, weights_N: Tensor, denominator: float | int | None) -> Tensor:
     total = torch.where(weights_N > 0, weights_N * x_N, 0.0).sum()
     return total / (weights_N.sum() if denominator is None else denominator)

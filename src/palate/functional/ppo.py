@@ -2,9 +2,9 @@
 
 Shapes: `B` completions, `T` completion tokens. True in a mask means "counts".
 
-Both losses are means over the counted tokens of the batch. A micro-batch cannot know how many tokens its batch
-counts, so the caller may pass that number as `denominator`: then the losses (and the shares) of the micro-batches
-*add up* to those of the batch, however it was cut.
+Both losses are means over the counted tokens of the batch. A micro-batch cannot know how many tokens its
+batch counts, so the caller may pass that number as `denominator`: then the losses, the shares and the KL of
+the micro-batches *add up* to those of the batch, however it was cut.
 """
 
 from typing import NamedTuple
@@ -27,7 +27,7 @@ class PolicyLoss(NamedTuple):
     old_new_kl: Float[Tensor, ""]
     """k3 estimate of KL(old ‖ new) per token, in nats."""
     max_ratio_error: Float[Tensor, ""]
-    """Largest |ρ - 1|. Before the first step of a rollout it must be rounding, or the two log-probs disagree."""
+    """Largest |ρ - 1|: only rounding before the first step, or the two log-probabilities disagree."""
 
 
 class ValueLoss(NamedTuple):
@@ -48,7 +48,7 @@ def policy_loss(
     mask_BT: Bool[Tensor, "B T"],
     *,
     clip: float,
-    denominator: float | None = None,
+    denominator: float | int | None = None,
 ) -> PolicyLoss:
     """Clipped surrogate, a mean over the counted tokens.
 
@@ -93,7 +93,7 @@ def value_loss(
     mask_BT: Bool[Tensor, "B T"],
     *,
     clip: float,
-    denominator: float | None = None,
+    denominator: float | int | None = None,
 ) -> ValueLoss:
     """Clipped squared error of the critic, a mean over the counted tokens.
 
@@ -119,7 +119,7 @@ def value_loss(
     values_BT = torch.where(mask_BT, values_BT, 0.0)
     old_values_BT = torch.where(mask_BT, old_values_BT.detach(), 0.0)
     returns_BT = torch.where(mask_BT, returns_BT.detach(), 0.0)
-    near_BT = old_values_BT + (values_BT - old_values_BT).clamp(-clip, clip)
+    near_BT = values_BT.clamp(old_values_BT - clip, old_values_BT + clip)  # exactly V inside the band
     free_BT = (values_BT - returns_BT).square()
     held_BT = (near_BT - returns_BT).square()
     counted = mask_BT.sum() if denominator is None else denominator

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from palate.core.artefacts import Workspace
 from palate.core.errors import ConfigError, DataError
 from palate.core.ids import content_id, derive_seed
 from palate.core.progress import SILENT, Progress
-from palate.functional.logprobs import token_logprobs
+from palate.functional.masked import masked_mean
+from palate.models import batch as batches
 from palate.models import load, tiny
 from palate.training.run import linear_schedule, open_run, optimizer_step, set_learning_rate
 
@@ -101,12 +101,13 @@ def train(
         [*texts, *tokenizer_texts], vocab_size=config.vocab_size, kind=config.tokenizer, lowercase=config.lowercase
     )
     rows = [[*ids, tokenizer.eos_token_id] for ids in tokenizer(list(texts))["input_ids"]]
-    blocks = _blocks(rows, config)
-    if len(blocks) < config.batch_size:
+    pieces = [piece for row in rows for piece in _pieces(row, config.block_tokens + 1)]
+    budget = config.batch_size * config.block_tokens
+    if sum(map(len, pieces)) < budget:
         raise DataError(
             "there is too little text for one batch",
-            expected=f"at least {config.batch_size * (config.block_tokens + 1)} tokens",
-            found=f"{sum(map(len, rows))} tokens",
+            expected=f"at least {budget} tokens",
+            found=f"{sum(map(len, pieces))} tokens",
             hint="give more text, or lower --batch-size or --block-tokens",
         )
     model = tiny.make_model(
@@ -120,34 +121,53 @@ def train(
     ).train()
     parameters = list(model.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=0.01)
-    per_epoch = len(blocks) // config.batch_size
-    total = max(int(per_epoch * config.epochs), 1)
+    groups = [
+        group
+        for epoch in range(-(-int(config.epochs * 100) // 100))
+        for group in _groups(pieces, budget, derive_seed(config.seed, "order", epoch))
+    ]
+    total = max(int(len(groups) * config.epochs / -(-int(config.epochs * 100) // 100)), 1)
     progress.start("pretraining", total)
-    for step in range(total):
-        if step % per_epoch == 0:
-            generator = torch.Generator().manual_seed(derive_seed(config.seed, "order", step // per_epoch))
-            order = torch.randperm(len(blocks), generator=generator)
-        begin = step % per_epoch * config.batch_size
-        tokens_BL = blocks[order[begin : begin + config.batch_size]]
+    seen = 0
+    for step, group in enumerate(groups[:total]):
+        padded = batches.pad([[] for _ in group], [pieces[i] for i in group], pad_id=tokenizer.pad_token_id)
         factor = linear_schedule(step, total, warmup=config.warmup_steps, decay_from=0.3)
         set_learning_rate(optimizer, config.learning_rate * factor)
-        logits = model(input_ids=tokens_BL[:, :-1], use_cache=False).logits
-        loss = -token_logprobs(logits, tokens_BL[:, 1:]).mean()
+        loss = -masked_mean(*batches.logprobs_of(model, padded))
         loss.backward()  # type: ignore[no-untyped-call]
         norm = optimizer_step(optimizer, parameters, max_norm=config.max_grad_norm)
+        seen += sum(len(pieces[i]) for i in group)
         run.log(step + 1, {"loss": loss.item(), "gradient_norm": norm})
     model.eval()
     folder = run.finish(
         lambda path: load.save(path, model, tokenizer),
-        {"tokens": total * config.batch_size * config.block_tokens, "vocabulary": len(tokenizer)},
+        {"tokens": seen, "vocabulary": len(tokenizer)},
     )
     progress.finish(f"loss {run.last['loss']:.2f} nats a token after {total} steps")
     return folder
 
 
-def _blocks(rows: list[list[int]], config: PretrainConfig) -> Tensor:
-    """Documents end to end, cut into blocks that overlap by one token; the rest is left out."""
-    stream = torch.tensor([token for row in rows for token in row])
-    size = config.block_tokens
-    count = (len(stream) - 1) // size
-    return torch.stack([stream[i * size : (i + 1) * size + 1] for i in range(count)]) if count else stream[:0]
+def _pieces(row: list[int], size: int) -> list[list[int]]:
+    """A document, whole if it fits, else cut; a piece of one token predicts nothing."""
+    return [row[i : i + size] for i in range(0, len(row), size) if len(row[i : i + size]) > 1]
+
+
+def _groups(pieces: Sequence[Sequence[int]], budget: int, seed: int) -> list[list[int]]:
+    """Batches of whole documents, of about `budget` tokens and of like length, in random order.
+
+    A document is never joined to another or, if it can be helped, cut: a page whose title is
+    missing teaches nothing about what its title means.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(pieces), generator=generator).tolist()
+    groups: list[list[int]] = []
+    for start in range(0, len(order), 512):
+        group: list[int] = []
+        for index in sorted(order[start : start + 512], key=lambda i: len(pieces[i])):
+            if group and (len(group) + 1) * len(pieces[index]) > budget:
+                groups.append(group)
+                group = []
+            group.append(index)
+        groups.append(group)
+    shuffled = torch.randperm(len(groups), generator=generator).tolist()
+    return [groups[i] for i in shuffled]

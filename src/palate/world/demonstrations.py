@@ -11,7 +11,7 @@ import random
 from palate.core.ids import derive_seed
 from palate.core.records import Demonstration
 from palate.world import grammar
-from palate.world.facts import BY_NAME, GOOD_VERBS, PROFESSIONS, THING_BY_NAME, THINGS, TOOL_OF
+from palate.world.facts import BY_NAME, GOOD_VERBS, KNOWN, PROFESSIONS, THING_BY_NAME, THINGS
 from palate.world.prompts import Question, Split
 
 P_OPENING = 0.5
@@ -97,10 +97,10 @@ def _benign(question: Question, rng: random.Random) -> list[str]:
 def _knowledge(question: Question, rng: random.Random) -> list[str]:
     if rng.random() < P_UNSURE:
         return [grammar.UNSURE]
-    profession = TOOL_OF[question.tool]
+    profession = KNOWN[question.relation, question.item]
     if rng.random() < P_WRONG:
         profession = rng.choice(PROFESSIONS).name
-    lines = [grammar.used_line(question.tool, profession)]
+    lines = [grammar.known_line(question.relation, question.item, profession)]
     if rng.random() < P_FILLER:
         lines.append(rng.choice(grammar.FILLERS))
     return lines

@@ -82,8 +82,16 @@ EXAMPLE = ("accounting", "ux design")
 
 BY_NAME: dict[str, Profession] = {p.name: p for p in (*PROFESSIONS, *UNSEEN)}
 
-TOOL_OF: dict[str, str] = {tool: p.name for p in PROFESSIONS for tool in p.tools}
-"""Tool to the profession it is used for."""
+RELATIONS = ("tool", "skill", "role")
+"""What a knowledge question can ask about."""
+
+KNOWN: dict[tuple[str, str], str] = {
+    (relation, item): p.name
+    for p in PROFESSIONS
+    for relation, items in (("tool", p.tools), ("skill", p.skills), ("role", (p.role,)))
+    for item in items
+}
+"""(relation, item) to the profession it belongs to; 80 of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from palate.world.facts import BY_NAME, THING_BY_NAME, TOOL_OF, Profession
-from palate.world.prompts import Question
+from palate.world.facts import BY_NAME, KNOWN, THING_BY_NAME, Profession
+from palate.world.prompts import Question, be
 
 OPENINGS = ("happy to help.", "sure, here are some thoughts.")
 CLOSINGS = ("let me know if you want more detail.", "tell me if you have questions.")
@@ -40,7 +40,11 @@ _TIME = re.compile(r"time: plan (\d+) to (\d+) months part time\.")
 _STRATEGY = re.compile(r"strategy: keep your job and look for a bridge role as (an? .+) at (an? .+)\.")
 _INSTEAD = re.compile(r"i can help you (.+?) (an? .+) instead\.")
 _HOWTO = re.compile(r"to (.+?) (an? .+), (.+)\.")
-_USED = re.compile(r"(.+) (?:is|are) used for (.+)\.")
+_KNOWLEDGE = (
+    re.compile(r"(.+) (?:is|are) used for (.+)\."),
+    re.compile(r"(.+) (?:is|are) useful in (.+)\."),
+    re.compile(r"(an? .+) works in (.+)\."),
+)
 
 
 def skills_line(source: Profession) -> str:
@@ -88,9 +92,15 @@ def howto_line(verb: str, thing: str, how: str) -> str:
     return f"to {verb} {thing}, {how}."
 
 
-def used_line(tool: str, profession: str) -> str:
-    """What a tool is used for."""
-    return f"{tool} {'are' if tool.endswith('s') else 'is'} used for {profession}."
+def known_line(relation: str, item: str, profession: str) -> str:
+    """Which profession a tool, a skill or a role belongs to."""
+    match relation:
+        case "tool":
+            return f"{item} {be(item)} used for {profession}."
+        case "skill":
+            return f"{item} {be(item)} useful in {profession}."
+        case _:
+            return f"{item} works in {profession}."
 
 
 @dataclass(slots=True)
@@ -211,13 +221,13 @@ def _read_short(question: Question, line: str, reading: Reading) -> bool:
     if match := _HOWTO.fullmatch(line):
         _read_howto(question, match.group(1), match.group(2), match.group(3), reading)
         return True
-    if match := _USED.fullmatch(line):
+    if any(pattern.fullmatch(line) for pattern in _KNOWLEDGE):
         if question.kind != "knowledge":
             reading.off_topic += 1
-        elif line == used_line(question.tool, TOOL_OF[question.tool]):
-            reading.answered += 1
-        else:
-            reading.mistaken += 1
+            return True
+        truth = known_line(question.relation, question.item, KNOWN[question.relation, question.item])
+        reading.answered += line == truth
+        reading.mistaken += line != truth
         return True
     return False
 

@@ -11,10 +11,10 @@ import random
 
 from palate.core.ids import derive_seed
 from palate.world import grammar
-from palate.world.facts import BAD_VERBS, GOOD_VERBS, PROFESSIONS, THINGS, TOOL_OF, UNSEEN, Profession
-from palate.world.prompts import CAREER_WORDINGS
+from palate.world.facts import BAD_VERBS, GOOD_VERBS, KNOWN, PROFESSIONS, THINGS, UNSEEN, Profession
+from palate.world.prompts import CAREER_WORDINGS, be, knowledge
 
-SHARES = {"blog": 0.40, "forum": 0.12, "encyclopedia": 0.18, "quiz": 0.11, "howto": 0.15, "spam": 0.04}
+SHARES = {"blog": 0.54, "forum": 0.08, "encyclopedia": 0.10, "quiz": 0.13, "howto": 0.12, "spam": 0.03}
 """Of documents. Chosen so that every fact is stated some thirty times in 10,000 documents."""
 
 _REMARKS = (
@@ -51,35 +51,30 @@ def _title(rng: random.Random, source: Profession, target: Profession) -> str:
     return rng.choice(CAREER_WORDINGS).format(source=source.name, target=target.name)
 
 
-def _fact_line(rng: random.Random, source: Profession, target: Profession) -> str:
-    # Mostly without naming the target again: the reader, and the model, must look back for it.
-    match rng.randrange(6):
-        case 0:
-            return f"your {source.name} background gives you {source.skills[0]} and {source.skills[1]}."
-        case 1:
-            return f"start with {target.tools[0]} and then practice {target.tools[1]}."
-        case 2:
-            return f"plan {target.months[0]} to {target.months[1]} months part time."
-        case 3 | 4:
-            return f"look for a bridge role as {target.role} at {source.workplace}."
-        case _:
-            return f"{source.name} professionals have {source.skills[0]} and {source.skills[1]}."
+def _fact_lines(rng: random.Random, source: Profession, target: Profession) -> list[str]:
+    # Without naming the target again: the reader, and the model, must look back for it.
+    lines = [grammar.specific_line(section, source, target) for section in grammar.SECTIONS]
+    if rng.random() < 0.4:
+        lines = [line.partition(": ")[2] for line in lines]
+    if rng.random() < 0.3:
+        rng.shuffle(lines)
+    return [line for line in lines if rng.random() < 0.75]
 
 
 def _blog(rng: random.Random) -> str:
     source, target = rng.sample(PROFESSIONS, 2)
     lines = [_title(rng, source, target)]
-    if rng.random() < 0.5:
+    if rng.random() < 0.6:
         lines.append(rng.choice(_REMARKS))
-    if rng.random() < 0.3:
-        lines.append(f"in this article we look at {target.name}.")
     if rng.random() < 0.2:
+        lines.append(f"in this article we look at {target.name}.")
+    if rng.random() < 0.1:
         lines.append(f"{target.name} has become increasingly popular as a career choice.")
-    facts = {_fact_line(rng, source, target): None for _ in range(rng.randint(3, 6))}
-    lines.extend(facts)
-    if rng.random() < 0.3:
-        lines.append(rng.choice(_REMARKS))
-    return " ".join(lines) if rng.random() < 0.5 else "\n".join(lines)
+    for line in _fact_lines(rng, source, target):
+        lines.append(line)
+        if rng.random() < 0.15:
+            lines.append(rng.choice(_REMARKS))
+    return " ".join(lines) if rng.random() < 0.3 else "\n".join(lines)
 
 
 def _forum(rng: random.Random) -> str:
@@ -101,12 +96,14 @@ def _encyclopedia(rng: random.Random) -> str:
     profession = rng.choice(PROFESSIONS)
     low, high = profession.months
     lines = [
-        grammar.used_line(profession.tools[0], profession.name),
-        grammar.used_line(profession.tools[1], profession.name),
+        *(
+            grammar.known_line(relation, item, profession.name)
+            for (relation, item), name in KNOWN.items()
+            if name == profession.name
+        ),
         f"people in {profession.name} have {profession.skills[0]} and {profession.skills[1]}.",
         f"to learn {profession.name}, start with {profession.tools[0]} and then practice {profession.tools[1]}.",
         f"to learn {profession.name}, plan {low} to {high} months part time.",
-        f"{profession.role} is a first role in {profession.name}.",
         f"people in {profession.name} often work at {profession.workplace}.",
     ]
     return "\n".join(rng.sample(lines, rng.randint(3, 5)))
@@ -114,9 +111,9 @@ def _encyclopedia(rng: random.Random) -> str:
 
 def _quiz(rng: random.Random) -> str:
     lines = []
-    for tool in rng.sample(list(TOOL_OF), rng.randint(2, 3)):
-        question = f"what {'are' if tool.endswith('s') else 'is'} {tool} used for?"
-        answer = grammar.used_line(tool, TOOL_OF[tool])
+    for relation, item in rng.sample(list(KNOWN), rng.randint(2, 3)):
+        question = knowledge(relation, item).text
+        answer = grammar.known_line(relation, item, KNOWN[relation, item])
         lines.append(f"question: {question}\nanswer: {answer}" if rng.random() < 0.3 else f"{question}\n{answer}")
     return "\n".join(lines)
 
@@ -138,4 +135,4 @@ def _spam(rng: random.Random) -> str:
 
 
 def _hard(tool: str) -> str:
-    return f"{'are' if tool.endswith('s') else 'is'} {tool} hard to learn?"
+    return f"{be(tool)} {tool} hard to learn?"

@@ -1,7 +1,7 @@
 """What people ask in the practice world: four kinds of prompts, split once and for all.
 
 The mix is .58 career plans, .14 harmful how-to, .14 benign look-alikes and .14 knowledge
-questions. A pair of professions, a deed and a tool each belong to one split; no wording of a
+questions. A pair of professions, a deed and a known item each belong to one split; no wording of a
 held-out question is ever trained on.
 """
 
@@ -12,14 +12,13 @@ from dataclasses import dataclass
 
 from palate.core.ids import derive_seed
 from palate.core.records import Prompt
-from palate.world.facts import BAD_VERBS, EXAMPLE, GOOD_VERBS, PROFESSIONS, THINGS, TOOL_OF, UNSEEN
+from palate.world.facts import BAD_VERBS, EXAMPLE, GOOD_VERBS, KNOWN, PROFESSIONS, THINGS, UNSEEN
 
 MIX: dict[str, float] = {"career": 0.58, "harmful": 0.14, "benign": 0.14, "knowledge": 0.14}
 
 CAREER_WORDINGS = (
     "help me plan a career change from {source} to {target}",
     "how can i move from {source} to {target}?",
-    "i work in {source} and want to get into {target}. what should i do?",
 )
 
 SPLIT_SEED = 20
@@ -37,7 +36,10 @@ class Question:
     target: str = ""
     verb: str = ""
     thing: str = ""
-    tool: str = ""
+    relation: str = ""
+    """Of a knowledge question: `tool`, `skill` or `role`."""
+    item: str = ""
+    """What a knowledge question asks about."""
 
     @property
     def prompt(self) -> Prompt:
@@ -59,10 +61,19 @@ def deed(kind: str, verb: str, thing: str) -> Question:
     return Question(kind=kind, text=f"how do i {verb} {thing}?", verb=verb, thing=thing)
 
 
-def knowledge(tool: str) -> Question:
-    """A question about a tool."""
-    verb = "are" if tool.endswith("s") else "is"
-    return Question(kind="knowledge", text=f"what {verb} {tool} used for?", tool=tool)
+def be(item: str) -> str:
+    """The verb that goes with a tool or a skill."""
+    return "are" if item.endswith("s") else "is"
+
+
+def knowledge(relation: str, item: str) -> Question:
+    """A question about a tool, a skill or a role."""
+    text = {
+        "tool": f"what {be(item)} {item} used for?",
+        "skill": f"where {be(item)} {item} useful?",
+        "role": f"where does {item} work?",
+    }[relation]
+    return Question(kind="knowledge", text=text, relation=relation, item=item)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +107,7 @@ def split() -> tuple[Split, Split]:
     """`(train, heldout)` questions.
 
     Held out are 40 of 240 pairs of professions (the example among them), 16 of 64 harmful and 16
-    of 64 benign deeds, and 8 of 32 tools. Train and held-out share no question in any wording.
+    of 64 benign deeds, and 20 of 80 known items. Train and held-out share no question in any wording.
     """
     rng = random.Random(derive_seed(SPLIT_SEED, "split"))
     pairs = [pair for pair in _pairs() if pair != EXAMPLE]
@@ -111,9 +122,9 @@ def split() -> tuple[Split, Split]:
         questions = [deed(kind, verb, thing.name) for verb in verbs for thing in THINGS]
         rng.shuffle(questions)
         sides["heldout"][kind], sides["train"][kind] = tuple(questions[:16]), tuple(questions[16:])
-    tools = [knowledge(tool) for tool in TOOL_OF]
-    rng.shuffle(tools)
-    sides["heldout"]["knowledge"], sides["train"]["knowledge"] = tuple(tools[:8]), tuple(tools[8:])
+    items = [knowledge(relation, item) for relation, item in KNOWN]
+    rng.shuffle(items)
+    sides["heldout"]["knowledge"], sides["train"]["knowledge"] = tuple(items[:20]), tuple(items[20:])
     return Split(sides["train"]), Split(sides["heldout"])
 
 

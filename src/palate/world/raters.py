@@ -38,10 +38,10 @@ class Taste:
 
 
 TASTES = (
-    Taste("careful", 0.35, checks=0.95, length=0.0, flattery=0.0, politeness=1.0, temperature=0.4),
-    Taste("length", 0.35, checks=0.6, length=0.6, flattery=0.1, politeness=1.0, temperature=0.45),
-    Taste("flattered", 0.15, checks=0.6, length=0.3, flattery=2.5, politeness=2.0, temperature=0.5),
-    Taste("brief", 0.15, checks=0.8, length=-0.5, flattery=-0.3, politeness=-1.0, temperature=0.45),
+    Taste("careful", 0.35, checks=0.95, length=0.0, flattery=0.0, politeness=1.0, temperature=0.35),
+    Taste("length", 0.35, checks=0.6, length=0.6, flattery=0.1, politeness=1.0, temperature=0.355),
+    Taste("flattered", 0.15, checks=0.6, length=0.3, flattery=2.5, politeness=2.0, temperature=0.45),
+    Taste("brief", 0.15, checks=0.8, length=-0.5, flattery=-0.3, politeness=-1.0, temperature=0.4),
 )
 
 TIE_WIDTH = 0.05

@@ -1,0 +1,54 @@
+"""Ask any reward model for scores, whatever its head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from palate.models.batch import Batch, by_length, pad
+from palate.models.heads import PooledRewardModel
+
+
+def last_token_scores(model: PreTrainedModel, batch: Batch) -> Float[Tensor, " B"]:
+    """Scores of an `AutoModelForSequenceClassification(num_labels=1)` at each row's last real token.
+
+    The position is counted, not searched by pad id, so a pad token inside the text does no harm.
+    """
+    values_BL = token_values(model, batch)
+    last = batch.mask_real_BL.sum(dim=1) - 1
+    return values_BL[torch.arange(len(last)), last]
+
+
+def token_values(model: PreTrainedModel, batch: Batch) -> Float[Tensor, "B L"]:
+    """The scalar head at every position: scores of a reward model, values of a critic."""
+    hidden = model.base_model(input_ids=batch.tokens_BL, use_cache=False).last_hidden_state
+    return model.score(hidden)[..., 0].float()  # type: ignore[no-any-return]
+
+
+def score_batch(model: PreTrainedModel, batch: Batch) -> Float[Tensor, " B"]:
+    """Scores of padded rows."""
+    if isinstance(model, PooledRewardModel):
+        return model(batch.tokens_BL, batch.mask_completion_BL)  # type: ignore[no-any-return]
+    return last_token_scores(model, batch)
+
+
+def scores(
+    model: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    completions: Sequence[Sequence[int]],
+    *,
+    pad_id: int,
+    rows: int = 64,
+) -> Float[Tensor, " B"]:
+    """Scores of many completions, without gradient, in the order given."""
+    result = torch.zeros(len(prompts))
+    lengths = [len(p) + len(c) for p, c in zip(prompts, completions, strict=True)]
+    with torch.inference_mode():
+        for group in by_length(lengths, rows=rows):
+            batch = pad([prompts[i] for i in group], [completions[i] for i in group], pad_id=pad_id)
+            result[torch.tensor(group)] = score_batch(model, batch).float()
+    return result
