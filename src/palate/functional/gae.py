@@ -47,7 +47,6 @@ def gae(
     Source:
         Schulman et al. 2016, arXiv:1506.02438, eq. 16.
     """
-    rewards_BT = torch.where(mask_BT, rewards_BT, 0.0)
     values_BT = torch.where(mask_BT, values_BT, 0.0)
     advantage_B = next_value_B = rewards_BT.new_zeros(len(rewards_BT))
     columns: list[Tensor] = []

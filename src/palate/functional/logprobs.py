@@ -97,7 +97,7 @@ class _TokenLogprobs(torch.autograd.Function):
 
 
 def _blocks(first: Tensor, *others: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    rows = max(1, _BLOCK_NUMBERS // max(1, first.shape[1:].numel()))
+    rows = max(1, _BLOCK_NUMBERS // first.shape[1:].numel())
     return zip(*(tensor.split(rows) for tensor in (first, *others)), strict=True)
 
 

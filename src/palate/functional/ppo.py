@@ -71,11 +71,11 @@ def policy_loss(
     Source:
         Schulman et al. 2017, arXiv:1707.06347, eq. 7.
     """
+    # The mask stands before the exponential: no gradient, not even NaN, goes back past it.
     log_ratio_BT = torch.where(mask_BT, logprobs_BT - old_logprobs_BT.detach(), 0.0)
     ratio_BT = log_ratio_BT.exp()
-    advantages_BT = torch.where(mask_BT, advantages_BT.detach(), 0.0)
-    free_BT = ratio_BT * advantages_BT
-    held_BT = ratio_BT.clamp(1 - clip, 1 + clip) * advantages_BT
+    free_BT = ratio_BT * advantages_BT.detach()
+    held_BT = ratio_BT.clamp(1 - clip, 1 + clip) * advantages_BT.detach()
     counted = mask_BT.sum() if denominator is None else denominator
     with torch.no_grad():
         old_new_kl = masked_sum(k3(torch.zeros_like(log_ratio_BT), log_ratio_BT), mask_BT, dim=None) / counted
@@ -116,9 +116,8 @@ def value_loss(
     Source:
         Schulman et al. 2016/17, OpenAI baselines `ppo2`; Stiennon et al. 2020, arXiv:2009.01325, code.
     """
-    values_BT = torch.where(mask_BT, values_BT, 0.0)
-    old_values_BT = torch.where(mask_BT, old_values_BT.detach(), 0.0)
-    returns_BT = torch.where(mask_BT, returns_BT.detach(), 0.0)
+    values_BT = torch.where(mask_BT, values_BT, 0.0)  # no gradient, not even NaN, goes back past this
+    old_values_BT, returns_BT = old_values_BT.detach(), returns_BT.detach()
     near_BT = values_BT.clamp(old_values_BT - clip, old_values_BT + clip)  # exactly V inside the band
     free_BT = (values_BT - returns_BT).square()
     held_BT = (near_BT - returns_BT).square()

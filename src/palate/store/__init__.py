@@ -1,1 +1,1 @@
-""""""
+"""The journal: append-only facts about prompts, completions, comparisons and judgements."""

@@ -133,7 +133,19 @@ def test_shapes():
     assert torch.equal(token_logprobs(logits[:, 1:-1], tokens[:, 1:-1]), whole[:, 1:-1])
     assert torch.equal(token_logprobs(logits.transpose(0, 1), tokens.T), whole.T)
     assert token_logprobs(logits[:0], tokens[:0]).shape == (0, 5)
-    assert torch.equal(token_logprobs(logits, tokens.int()), whole)
+    along = logits[:, :, 0]
+    assert not along[0, ::2].is_contiguous()
+    assert_close(token_logprobs(along[0, ::2], tensor(1)), along[0, ::2].log_softmax(-1)[1])
+
+
+@pytest.mark.parametrize("dtype", [torch.int16, torch.int32])
+def test_token_ids_of_any_width(dtype: torch.dtype):
+    logits, tokens = random_case()
+    logits.requires_grad_()
+    narrow, wide = token_logprobs(logits, tokens.to(dtype)), token_logprobs(logits, tokens)
+    assert torch.equal(narrow, wide)
+    gradients = [torch.autograd.grad(x.sum(), logits)[0] for x in (narrow, wide)]
+    assert torch.equal(*gradients)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

@@ -69,10 +69,9 @@ def test_explained_variance():
 
 
 def test_nothing_is_clipped_inside_the_band_not_even_by_rounding():
-    generator = torch.Generator().manual_seed(0)
-    old, moved, returns = torch.randn(3, 50, 50, generator=generator)
-    mask = torch.ones(50, 50, dtype=torch.bool)
-    found = value_loss(1000 + old + 0.01 * moved, 1000 + old, 1000 + returns, mask, clip=0.2)
+    values, old, returns = torch.randn(3, 50, 50, generator=torch.Generator().manual_seed(0)).tanh()
+    assert (old + (values - old) != values).any()
+    found = value_loss(values, old, returns, torch.ones(50, 50, dtype=torch.bool), clip=2.0)
     assert found.clip_fraction == 0
 
 

@@ -1,0 +1,156 @@
+"""Judgements: written once, acknowledged when they are safe, read back in order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, delete, insert, select
+
+from palate.core.errors import DataError
+from palate.core.records import Judgement, Verdict
+from palate.store import schema
+from palate.store.journal import Journal
+
+_CONTENT = (
+    "comparison",
+    "rater",
+    "verdict",
+    "strength",
+    "reasons",
+    "note",
+    "guideline",
+    "seconds",
+    "supersedes",
+)
+
+
+def judge(journal: Journal, judgements: Sequence[Judgement]) -> int:
+    """Store judgements in one transaction; when this returns, they survive a crash.
+
+    Sending a judgement again changes nothing. Leases of its rater on its comparison are closed.
+
+    Returns:
+        How many were new.
+
+    Raises:
+        DataError: a comparison or rater is unknown, a uid was used for something else, or a
+            judgement supersedes one of another rater or comparison. Nothing is stored then.
+    """
+    if not judgements:
+        return 0
+    table = schema.judgement
+    with journal.transaction() as connection:
+        uids = {j.uid for j in judgements} | {j.supersedes for j in judgements if j.supersedes}
+        known = {row.uid: dict(row._mapping) for row in _by(connection, table.c.uid, uids)}
+        comparisons = {
+            row.id for row in _by(connection, schema.comparison.c.id, {j.comparison for j in judgements})
+        }
+        raters = {row.id for row in _by(connection, schema.rater.c.id, {j.rater for j in judgements})}
+        fresh: dict[str, dict[str, Any]] = {}
+        for j in judgements:
+            row = _row(j)
+            earlier = known.get(j.uid) or fresh.get(j.uid)
+            if earlier is not None:
+                _same(j, row, earlier)
+                continue
+            _check(j, comparisons, raters, known | fresh)
+            fresh[j.uid] = row
+        if fresh:
+            connection.execute(insert(table), list(fresh.values()))
+        lease = schema.lease
+        close = delete(lease).where(
+            and_(lease.c.comparison == bindparam("of"), lease.c.rater == bindparam("by"))
+        )
+        connection.execute(close, [{"of": j.comparison, "by": j.rater} for j in judgements])
+        return len(fresh)
+
+
+def judgements(journal: Journal, source: str | None = None, *, current: bool = True) -> list[Judgement]:
+    """Judgements in the order in which they came.
+
+    Args:
+        journal: The journal.
+        source: Only of comparisons of this source.
+        current: Leave out those that a later one supersedes.
+    """
+    table = schema.judgement
+    query = select(table).order_by(table.c.seq)
+    if source is not None:
+        query = query.join(schema.comparison, schema.comparison.c.id == table.c.comparison).where(
+            schema.comparison.c.source == source
+        )
+    with journal.engine.connect() as connection:
+        found = [_judgement(row) for row in connection.execute(query)]
+    superseded = {j.supersedes for j in found if j.supersedes} if current else set()
+    return [j for j in found if j.uid not in superseded]
+
+
+def _by(connection: Connection, column: Any, values: set[str]) -> list[Any]:
+    wanted, rows = sorted(values), []
+    for start in range(0, len(wanted), 500):
+        query = select(column.table).where(column.in_(wanted[start : start + 500]))
+        rows.extend(connection.execute(query).all())
+    return rows
+
+
+def _row(j: Judgement) -> dict[str, Any]:
+    return {
+        "uid": j.uid,
+        "comparison": j.comparison,
+        "rater": j.rater,
+        "verdict": j.verdict.value,
+        "strength": j.strength,
+        "reasons": json.dumps(list(j.reasons), ensure_ascii=False),
+        "note": j.note,
+        "guideline": j.guideline,
+        "seconds": j.seconds,
+        "judged_at": j.judged_at,
+        "supersedes": j.supersedes,
+    }
+
+
+def _judgement(row: Any) -> Judgement:
+    return Judgement(
+        uid=row.uid,
+        comparison=row.comparison,
+        rater=row.rater,
+        verdict=Verdict(row.verdict),
+        strength=row.strength,
+        reasons=tuple(json.loads(row.reasons)),
+        note=row.note,
+        guideline=row.guideline,
+        seconds=row.seconds,
+        judged_at=row.judged_at,
+        supersedes=row.supersedes,
+    )
+
+
+def _same(j: Judgement, row: dict[str, Any], earlier: dict[str, Any]) -> None:
+    changed = [name for name in _CONTENT if row[name] != earlier[name]]
+    if changed:
+        raise DataError(
+            "a judgement's uid was used before, for something else",
+            where=f"judgement {j.uid}",
+            expected=", ".join(f"{name} {earlier[name]!r}" for name in changed),
+            found=", ".join(f"{name} {row[name]!r}" for name in changed),
+            hint="a correction is a new judgement that supersedes the old one",
+        )
+
+
+def _check(j: Judgement, comparisons: set[str], raters: set[str], known: dict[str, dict[str, Any]]) -> None:
+    where = f"judgement {j.uid}"
+    if j.comparison not in comparisons:
+        raise DataError("a judgement is of an unknown comparison", where=where, found=j.comparison)
+    if j.rater not in raters:
+        raise DataError("a judgement is by an unknown rater", where=where, found=j.rater)
+    if j.supersedes:
+        old = known.get(j.supersedes)
+        if old is None or (old["rater"], old["comparison"]) != (j.rater, j.comparison):
+            raise DataError(
+                "a judgement supersedes one that is not its own",
+                where=where,
+                expected="an earlier judgement of the same comparison by the same rater",
+                found=j.supersedes,
+            )
