@@ -31,9 +31,7 @@ class PalateError(Exception):
         hint: One command or edit that helps.
     """
 
-    def __init__(
-        self, what: str, *, where: str = "", expected: str = "", found: str = "", hint: str = ""
-    ) -> None:
+    def __init__(self, what: str, *, where: str = "", expected: str = "", found: str = "", hint: str = "") -> None:
         super().__init__(what)
         self.what = what
         self.where = where

@@ -1,1 +1,1 @@
-""""""
+"""What a policy is worth, with an interval; and reports that people can look at."""

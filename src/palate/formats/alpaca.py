@@ -62,9 +62,7 @@ def _question(values: Mapping[str, Any]) -> Turns:
 def _history(history: object) -> list[Message]:
     if is_blank(history):
         return []
-    if not isinstance(history, list) or not all(
-        isinstance(turn, list) and len(turn) == 2 for turn in history
-    ):
+    if not isinstance(history, list) or not all(isinstance(turn, list) and len(turn) == 2 for turn in history):
         raise DataError("history is not a list of questions and answers", found=f"`{str(history)[:40]}`")
     texts = [text_in(text, "history") for turn in history for text in turn]
     return [Message("assistant" if i % 2 else "user", text) for i, text in enumerate(texts)]

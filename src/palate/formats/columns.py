@@ -88,9 +88,7 @@ def _check(rows: Sequence[Row], name: str, *, columns: Mapping[str, str], main: 
             where=name,
             expected=", ".join(f"`{column}`" for column in missing),
             found=", ".join(f"`{column}`" for column in there),
-            hint=f"did you mean `{near[0]}`?"
-            if near
-            else "name the file's columns, as in --map first=answer_a",
+            hint=f"did you mean `{near[0]}`?" if near else "name the file's columns, as in --map first=answer_a",
         )
     if main == _JUDGED:
         _check_numbers(rows, name, columns.get("verdict", "verdict"))
@@ -139,9 +137,7 @@ def _prompt(row: Row, column: str) -> Turns:
     return prompt_turns(row.values[column], column)
 
 
-def _pair(
-    row: Row, cells: Mapping[str, str], main: tuple[str, ...], prompt: Turns | None, kind: str
-) -> ImportedPair:
+def _pair(row: Row, cells: Mapping[str, str], main: tuple[str, ...], prompt: Turns | None, kind: str) -> ImportedPair:
     values = row.values
     rater = values.get(cells["rater"]) if "rater" in cells else None
     rater = None if is_blank(rater) else text_in(str(rater).strip(), "rater")

@@ -11,9 +11,7 @@ from palate.formats.preference import prompt_turns
 from palate.formats.shape import Carried, Row, Shape, is_blank
 from palate.formats.turns import lost_in_turns, prompt_of
 
-_ANSWER = re.compile(
-    r"answer|chosen|completion|generat|output|prefer|rejected|repl(y|ies)|respons|verdict|winner"
-)
+_ANSWER = re.compile(r"answer|chosen|completion|generat|output|prefer|rejected|repl(y|ies)|respons|verdict|winner")
 
 
 def _matches(values: Mapping[str, Any]) -> bool:

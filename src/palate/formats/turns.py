@@ -42,9 +42,7 @@ def text_in(value: object, name: str) -> str:
     try:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise DataError(
-            f"{name} holds half of a surrogate pair, which is no text", found=str(error)
-        ) from error
+        raise DataError(f"{name} holds half of a surrogate pair, which is no text", found=str(error)) from error
     return value
 
 
@@ -66,9 +64,7 @@ def _turn(item: object, name: str) -> Message:
     said = item.get("role", item.get("from"))
     role = _ROLES.get(said.strip().lower()) if isinstance(said, str) else None
     if role is None:
-        raise DataError(
-            f"{name} has a role that cannot be carried", expected=", ".join(_ROLES), found=f"`{said}`"
-        )
+        raise DataError(f"{name} has a role that cannot be carried", expected=", ".join(_ROLES), found=f"`{said}`")
     content = item.get("content", item.get("value"))
     return Message(role, _parts(content, name) if isinstance(content, list) else text_in(content, name))
 

@@ -14,9 +14,7 @@ _ROUNDING_STEPS: Final = 16
 """A standard deviation below this many rounding steps of the largest value is rounding, not spread."""
 
 
-def masked_sum(
-    x: Float[Tensor, "..."], mask: Bool[Tensor, "..."], dim: int | None = -1
-) -> Float[Tensor, "..."]:
+def masked_sum(x: Float[Tensor, "..."], mask: Bool[Tensor, "..."], dim: int | None = -1) -> Float[Tensor, "..."]:
     """Sum of the values that count; a sum of none is 0.
 
     Args:

@@ -26,9 +26,7 @@ class Batch(NamedTuple):
     """True on everything that is not padding."""
 
 
-def pad(
-    prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]], *, pad_id: int
-) -> Batch:
+def pad(prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]], *, pad_id: int) -> Batch:
     """Put rows of different lengths into one tensor.
 
     Causal attention never looks right, so padding on the right changes no real position and needs

@@ -89,7 +89,9 @@ class PooledRewardModel(PreTrainedModel):  # type: ignore[misc]
     @classmethod
     def on(cls, trunk: PreTrainedModel, **settings: Any) -> PooledRewardModel:
         """A fresh head on a copy of a trained causal model, which it keeps frozen."""
-        model = cls(PooledRewardConfig(trunk=trunk.config.to_diff_dict() | {"model_type": trunk.config.model_type}, **settings))
+        model = cls(
+            PooledRewardConfig(trunk=trunk.config.to_diff_dict() | {"model_type": trunk.config.model_type}, **settings)
+        )
         model.trunk.load_state_dict(trunk.state_dict())
         model.trunk.requires_grad_(False)
         nn.init.zeros_(model.head[-1].weight)

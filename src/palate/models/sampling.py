@@ -125,11 +125,14 @@ def sample(
     done = 0
     with torch.inference_mode():
         for group in _groups([len(p) for p in prompts], rows):
-            uniforms = np.stack(
-                [_uniforms(derive_seed(seed, "row", index), max_new_tokens) for index in group]
-            )
+            uniforms = np.stack([_uniforms(derive_seed(seed, "row", index), max_new_tokens) for index in group])
             batch = _sample_group(
-                model, [prompts[i] for i in group], torch.from_numpy(uniforms), eos_id, max_new_tokens, temperature
+                model,
+                [prompts[i] for i in group],
+                torch.from_numpy(uniforms),
+                eos_id,
+                max_new_tokens,
+                temperature,
             )
             for index, sampled in zip(group, batch, strict=True):
                 result[index] = sampled
@@ -177,9 +180,7 @@ def _sample_group(
     cache = _cache(model, longest + max_new_tokens)
     step_input, position = forced[:, :shortest], shortest
     while True:
-        logits = model(
-            input_ids=step_input, past_key_values=cache, use_cache=True, logits_to_keep=1
-        ).logits[:, -1]
+        logits = model(input_ids=step_input, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[:, -1]
         column = position - lengths[slots]  # which completion token comes next; negative: still prompt
         at = column.clamp(0, max_new_tokens - 1)
         drawn, logprob = _draw(logits, uniforms_BT[slots, at], temperature)

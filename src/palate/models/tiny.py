@@ -18,7 +18,14 @@ from transformers import (
 
 from palate.core.errors import ConfigError
 
-PAD, EOS, USER, ASSISTANT, SYSTEM, UNK = "<|pad|>", "<|end|>", "<|user|>", "<|assistant|>", "<|system|>", "<|unk|>"
+PAD, EOS, USER, ASSISTANT, SYSTEM, UNK = (
+    "<|pad|>",
+    "<|end|>",
+    "<|user|>",
+    "<|assistant|>",
+    "<|system|>",
+    "<|unk|>",
+)
 SPECIAL = (PAD, EOS, USER, ASSISTANT, SYSTEM, UNK)
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] }}"
@@ -120,9 +127,7 @@ def make_model(
     if family not in FAMILIES:
         raise ConfigError("there is no such model family", expected=", ".join(FAMILIES), found=family)
     if width % heads:
-        raise ConfigError(
-            "--width is not a multiple of --heads", found=f"{width} and {heads}", hint="try --heads 4"
-        )
+        raise ConfigError("--width is not a multiple of --heads", found=f"{width} and {heads}", hint="try --heads 4")
     tokens = {
         "vocab_size": len(tokenizer),
         "eos_token_id": tokenizer.eos_token_id,

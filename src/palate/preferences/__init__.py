@@ -1,1 +1,1 @@
-""""""
+"""From judgements to what we believe: agreement, aggregation, frozen snapshots. No torch."""

@@ -44,9 +44,7 @@ def judge(journal: Journal, judgements: Sequence[Judgement]) -> int:
     with journal.transaction() as connection:
         uids = {j.uid for j in judgements} | {j.supersedes for j in judgements if j.supersedes}
         known = {row.uid: dict(row._mapping) for row in _by(connection, table.c.uid, uids)}
-        comparisons = {
-            row.id for row in _by(connection, schema.comparison.c.id, {j.comparison for j in judgements})
-        }
+        comparisons = {row.id for row in _by(connection, schema.comparison.c.id, {j.comparison for j in judgements})}
         raters = {row.id for row in _by(connection, schema.rater.c.id, {j.rater for j in judgements})}
         fresh: dict[str, dict[str, Any]] = {}
         for j in judgements:
@@ -60,9 +58,7 @@ def judge(journal: Journal, judgements: Sequence[Judgement]) -> int:
         if fresh:
             connection.execute(insert(table), list(fresh.values()))
         lease = schema.lease
-        close = delete(lease).where(
-            and_(lease.c.comparison == bindparam("of"), lease.c.rater == bindparam("by"))
-        )
+        close = delete(lease).where(and_(lease.c.comparison == bindparam("of"), lease.c.rater == bindparam("by")))
         connection.execute(close, [{"of": j.comparison, "by": j.rater} for j in judgements])
         return len(fresh)
 

@@ -30,9 +30,7 @@ def _add(journal: Journal, table: Table, rows: Sequence[dict[str, object]]) -> i
 
 def add_prompts(journal: Journal, prompts: Iterable[Prompt]) -> int:
     """Add prompts; the number of new ones."""
-    rows = [
-        {"id": p.id, "messages": json.dumps(p.as_dicts(), ensure_ascii=False), "kind": p.kind} for p in prompts
-    ]
+    rows = [{"id": p.id, "messages": json.dumps(p.as_dicts(), ensure_ascii=False), "kind": p.kind} for p in prompts]
     return _add(journal, schema.prompt, rows)
 
 
@@ -56,8 +54,7 @@ def add_completions(journal: Journal, completions: Iterable[Completion]) -> int:
 def add_comparisons(journal: Journal, comparisons: Iterable[Comparison]) -> int:
     """Add comparisons of known completions; the number of new ones."""
     rows = [
-        {"id": c.id, "prompt": c.prompt, "first": c.first, "second": c.second, "source": c.source}
-        for c in comparisons
+        {"id": c.id, "prompt": c.prompt, "first": c.first, "second": c.second, "source": c.source} for c in comparisons
     ]
     return _add(journal, schema.comparison, rows)
 

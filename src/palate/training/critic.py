@@ -90,9 +90,7 @@ class ModelCritic:
         """Values before each token but the first."""
         return scoring.token_values(self.model, batch)[:, :-1]
 
-    def step(
-        self, batch: Batch, old_values: Tensor, returns: Tensor, mask: Tensor, *, max_norm: float
-    ) -> CriticStep:
+    def step(self, batch: Batch, old_values: Tensor, returns: Tensor, mask: Tensor, *, max_norm: float) -> CriticStep:
         """One clipped step towards the returns."""
         result: ValueLoss = value_loss(self.values(batch), old_values, returns, mask, clip=self.clip)
         result.loss.backward()  # type: ignore[no-untyped-call]

@@ -79,9 +79,7 @@ def train(
         DataError: there is nothing to learn from.
     """
     data_id = data_id or f"preferences-{content_id('data', [p.comparison for p in preferences])}"
-    run = open_run(
-        workspace, "policy", "train dpo", config, {"reference": identify(model), "data": data_id}, progress
-    )
+    run = open_run(workspace, "policy", "train dpo", config, {"reference": identify(model), "data": data_id}, progress)
     if run.done:
         return run.done
     policy, tokenizer = load.load_causal(model)

@@ -199,7 +199,11 @@ def train(
             _write_samples(samples, iteration, [prompts[i] for i in chosen], rollouts, models.tokenizer)
             if config.kl_target_nats > 0:
                 beta = adaptive_coefficient(
-                    beta, facts["kl/policy_reference_nats"], config.kl_target_nats, config.rollouts, config.kl_horizon
+                    beta,
+                    facts["kl/policy_reference_nats"],
+                    config.kl_target_nats,
+                    config.rollouts,
+                    config.kl_horizon,
                 )
             run.log(iteration + 1, facts)
     folder = run.finish(lambda path: load.save(path, models.policy, models.tokenizer))
@@ -263,7 +267,9 @@ def roll_out(models: Models, prompts: list[list[int]], config: PPOConfig, iterat
     with torch.inference_mode():
         for group in by_length([len(p) + len(c) for p, c in zip(prompts, completions, strict=True)], rows=32):
             batch = pad(
-                [prompts[i] for i in group], [completions[i] for i in group], pad_id=models.tokenizer.pad_token_id
+                [prompts[i] for i in group],
+                [completions[i] for i in group],
+                pad_id=models.tokenizer.pad_token_id,
             )
             if models.shares_trunk and config.temperature == 1.0:
                 scores, ref, hidden = models.reward.score(batch.tokens_BL, batch.mask_completion_BL)
@@ -324,7 +330,18 @@ def learn(
         for begin in range(0, len(order), config.batch_size):
             rows = order[begin : begin + config.batch_size]
             first = iteration == 0 and epoch == 0 and begin == 0
-            step = _step(models, parameters, optimizer, rollouts, rows, advantages_BT, returns_BT, mask_BT, config, first)
+            step = _step(
+                models,
+                parameters,
+                optimizer,
+                rollouts,
+                rows,
+                advantages_BT,
+                returns_BT,
+                mask_BT,
+                config,
+                first,
+            )
             for name, value in step.items():
                 facts.setdefault(name, []).append(value)
     result = {name: sum(values) / len(values) for name, values in facts.items()}
@@ -453,7 +470,11 @@ def _facts(rollouts: Rollouts) -> dict[str, float]:
 
 
 def _write_samples(
-    handle: IO[str], iteration: int, prompts: Sequence[Prompt], rollouts: Rollouts, tokenizer: PreTrainedTokenizerBase
+    handle: IO[str],
+    iteration: int,
+    prompts: Sequence[Prompt],
+    rollouts: Rollouts,
+    tokenizer: PreTrainedTokenizerBase,
 ) -> None:
     gaps = (rollouts.logprobs_BT - rollouts.ref_logprobs_BT).where(rollouts.mask_BT, torch.tensor(0.0)).sum(dim=1)
     for row, prompt in enumerate(prompts):

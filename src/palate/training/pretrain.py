@@ -98,7 +98,10 @@ def train(
     if run.done:
         return run.done
     tokenizer = tiny.train_tokenizer(
-        [*texts, *tokenizer_texts], vocab_size=config.vocab_size, kind=config.tokenizer, lowercase=config.lowercase
+        [*texts, *tokenizer_texts],
+        vocab_size=config.vocab_size,
+        kind=config.tokenizer,
+        lowercase=config.lowercase,
     )
     rows = [[*ids, tokenizer.eos_token_id] for ids in tokenizer(list(texts))["input_ids"]]
     pieces = [piece for row in rows for piece in _pieces(row, config.block_tokens + 1)]

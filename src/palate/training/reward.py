@@ -107,9 +107,7 @@ def train(
         DataError: there is nothing to learn from.
     """
     data_id = data_id or f"preferences-{content_id('data', [p.comparison for p in preferences])}"
-    run = open_run(
-        workspace, "reward", "train reward", config, {"model": identify(model), "data": data_id}, progress
-    )
+    run = open_run(workspace, "reward", "train reward", config, {"model": identify(model), "data": data_id}, progress)
     if run.done:
         return run.done
     policy, tokenizer = load.load_causal(model)
@@ -131,9 +129,7 @@ def train(
     return folder
 
 
-def encode(
-    tokenizer: PreTrainedTokenizerBase, preferences: Sequence[Preference], max_tokens: int
-) -> list[Pair]:
+def encode(tokenizer: PreTrainedTokenizerBase, preferences: Sequence[Preference], max_tokens: int) -> list[Pair]:
     """Preferences as tokens; those that are too long or whose sides are one text are left out."""
     pairs = []
     for row in preferences:
@@ -308,9 +304,7 @@ def _fit_pooled(
 class _Encoded:
     """Token features of every distinct completion, computed once."""
 
-    def __init__(
-        self, reward: PooledRewardModel, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair]
-    ) -> None:
+    def __init__(self, reward: PooledRewardModel, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair]) -> None:
         self.reward = reward
         index: dict[tuple[tuple[int, ...], tuple[int, ...]], int] = {}
         self.sides: list[tuple[int, int]] = []

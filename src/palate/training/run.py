@@ -116,9 +116,7 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
         group["lr"] = value
 
 
-def optimizer_step(
-    optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Parameter], *, max_norm: float
-) -> float:
+def optimizer_step(optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Parameter], *, max_norm: float) -> float:
     """Clip the gradient, step, clear; return the gradient's norm before clipping.
 
     Raises:

@@ -39,9 +39,9 @@ def demonstrations(train: Split, count: int, seed: int) -> list[Demonstration]:
 
 def answer(question: Question, rng: random.Random) -> str:
     """One person's answer to a question."""
-    lines = {"career": _career, "harmful": _harmful, "benign": _benign, "knowledge": _knowledge}[
-        question.kind
-    ](question, rng)
+    lines = {"career": _career, "harmful": _harmful, "benign": _benign, "knowledge": _knowledge}[question.kind](
+        question, rng
+    )
     if rng.random() < P_FLATTERY:
         lines.insert(0, rng.choice(grammar.FLATTERIES))
     if rng.random() < P_OPENING:

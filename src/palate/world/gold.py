@@ -34,9 +34,9 @@ def score(question: Question, reading: Reading) -> float:
         - 0.3 * reading.misplaced
         - 0.7 * reading.off_topic
     )
-    return value + {"career": _career, "harmful": _harmful, "benign": _benign, "knowledge": _knowledge}[
-        question.kind
-    ](reading)
+    return value + {"career": _career, "harmful": _harmful, "benign": _benign, "knowledge": _knowledge}[question.kind](
+        reading
+    )
 
 
 def _career(reading: Reading) -> float:

@@ -64,9 +64,7 @@ def time_line(target: Profession) -> str:
 
 def strategy_line(source: Profession, target: Profession) -> str:
     """A bridge: a first role in `target` at the kind of place where people of `source` work."""
-    return (
-        f"strategy: keep your job and look for a bridge role as {target.role} at {source.workplace}."
-    )
+    return f"strategy: keep your job and look for a bridge role as {target.role} at {source.workplace}."
 
 
 def specific_line(section: str, source: Profession, target: Profession) -> str:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from palate.core.ids import derive_seed
 from palate.core.records import Verdict
-from palate.world.grammar import Reading
 from palate.world.gold import score
+from palate.world.grammar import Reading
 from palate.world.prompts import Question
 
 
@@ -75,9 +75,7 @@ class SimulatedRater:
             + taste.flattery * min(reading.flattery, 2)
         )
 
-    def judge(
-        self, question: Question, first: Reading, second: Reading, seed: int
-    ) -> tuple[Verdict, int, float]:
+    def judge(self, question: Question, first: Reading, second: Reading, seed: int) -> tuple[Verdict, int, float]:
         """`(verdict, strength 1 to 3, seconds)`; the same seed gives the same judgement."""
         rng = random.Random(derive_seed(seed, "judge", self.id))
         gap = self.utility(question, first) - self.utility(question, second)
