@@ -1,1 +1,29 @@
-""""""
+"""The command line: verbs only, imported when they are called, so that help loads no torch."""
+
+from __future__ import annotations
+
+import sys
+
+from cyclopts import App
+
+from palate import __version__
+from palate.core.errors import PalateError
+
+app = App(
+    name="palate",
+    help="Teach a model your taste: the whole RLHF cycle, from one click to the next model.",
+    version=__version__,
+)
+app.command("palate.cli.demo:demo", name="demo")
+
+
+def run() -> None:
+    """Entry point: a `PalateError` becomes a message and exit code 2, anything else a traceback."""
+    try:
+        app()
+    except PalateError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(130)

@@ -51,7 +51,7 @@ def dpo_loss(
         beta: β, reward units per nat, above 0.
         p_chosen_N: Soft labels in [0, 1]: how probable it is that the chosen one is better. None means 1.
         weights_N: At least 0; None weighs all rows alike.
-        denominator: As in `bradley_terry_loss`; for micro-batches.
+        denominator: As in `bradley_terry_loss`, for the loss only; the accuracy is that of the rows given.
 
     Returns:
         The loss, the margins and the accuracy; off the weights, margins are what the inputs were.
@@ -67,5 +67,5 @@ def dpo_loss(
     return DPOLoss(
         loss=bradley_terry_loss(margins_N, labels_N, weights_N, denominator=denominator),
         margins_N=margins_N.detach(),
-        accuracy=bradley_terry_accuracy(margins_N, labels_N, weights_N, denominator=denominator),
+        accuracy=bradley_terry_accuracy(margins_N, labels_N, weights_N),
     )

@@ -43,8 +43,6 @@ def bradley_terry_accuracy(
     margins_N: Float[Tensor, " N"],
     p_first_N: Float[Tensor, " N"],
     weights_N: Float[Tensor, " N"] | None = None,
-    *,
-    denominator: float | int | None = None,
 ) -> Float[Tensor, ""]:
     """Share of rows whose margin points to the side that was preferred; ties count half.
 
@@ -54,14 +52,13 @@ def bradley_terry_accuracy(
         margins_N: Score of the first minus score of the second.
         p_first_N: Soft label in [0, 1].
         weights_N: At least 0; None weighs all rows alike.
-        denominator: As in `bradley_terry_loss`.
 
     Returns:
         A share in [0, 1]; NaN if nothing is weighed.
     """
     _, weights_N = _weights(margins_N, weights_N)
     agreements_N = 0.5 * (1 + margins_N.detach().sign() * (p_first_N - 0.5).sign())
-    return _weighted_mean(agreements_N, weights_N, denominator)
+    return _weighted_mean(agreements_N, weights_N, None)
 
 
 def _weights(margins_N: Tensor, weights_N: Tensor | None) -> tuple[Tensor, Tensor]:

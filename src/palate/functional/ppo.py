@@ -3,8 +3,8 @@
 Shapes: `B` completions, `T` completion tokens. True in a mask means "counts".
 
 Both losses are means over the counted tokens of the batch. A micro-batch cannot know how many tokens its
-batch counts, so the caller may pass that number as `denominator`: then the losses, the shares and the KL of
-the micro-batches *add up* to those of the batch, however it was cut.
+batch counts, so the caller may pass that number as `denominator`: then the losses of the micro-batches *add
+up* to that of the batch, however it was cut. The other facts are always those of the tokens given.
 """
 
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from palate.functional.kl import k3
-from palate.functional.masked import masked_sum, masked_variance
+from palate.functional.masked import masked_mean, masked_sum, masked_variance
 
 
 class PolicyLoss(NamedTuple):
@@ -66,7 +66,8 @@ def policy_loss(
         denominator: Counted tokens of the whole batch; None takes those of `mask_BT`.
 
     Returns:
-        The loss and its facts; NaN if no token counts and no denominator is given.
+        The loss and its facts. If no token counts, the shares and means are NaN, and so is the loss unless a
+        denominator is given.
 
     Source:
         Schulman et al. 2017, arXiv:1707.06347, eq. 7.
@@ -78,8 +79,8 @@ def policy_loss(
     held_BT = ratio_BT.clamp(1 - clip, 1 + clip) * advantages_BT.detach()
     counted = mask_BT.sum() if denominator is None else denominator
     with torch.no_grad():
-        old_new_kl = masked_sum(k3(torch.zeros_like(log_ratio_BT), log_ratio_BT), mask_BT, dim=None) / counted
-        clip_fraction = masked_sum((held_BT < free_BT).to(ratio_BT.dtype), mask_BT, dim=None) / counted
+        old_new_kl = masked_mean(k3(torch.zeros_like(log_ratio_BT), log_ratio_BT), mask_BT)
+        clip_fraction = masked_mean((held_BT < free_BT).to(ratio_BT.dtype), mask_BT)
         errors_BT = (ratio_BT - 1).abs()
         max_ratio_error = errors_BT.amax() if errors_BT.numel() else errors_BT.sum()
     loss = -masked_sum(torch.minimum(free_BT, held_BT), mask_BT, dim=None) / counted
@@ -110,8 +111,8 @@ def value_loss(
         denominator: Counted tokens of the whole batch; None takes those of `mask_BT`.
 
     Returns:
-        The loss and its facts; NaN if no token counts and no denominator is given. The explained variance is
-        that of the tokens given: it does not add up over micro-batches.
+        The loss and its facts. If no token counts, the facts are NaN, and so is the loss unless a denominator
+        is given.
 
     Source:
         Schulman et al. 2016/17, OpenAI baselines `ppo2`; Stiennon et al. 2020, arXiv:2009.01325, code.
@@ -123,7 +124,7 @@ def value_loss(
     held_BT = (near_BT - returns_BT).square()
     counted = mask_BT.sum() if denominator is None else denominator
     with torch.no_grad():
-        clip_fraction = masked_sum((held_BT > free_BT).to(free_BT.dtype), mask_BT, dim=None) / counted
+        clip_fraction = masked_mean((held_BT > free_BT).to(free_BT.dtype), mask_BT)
         unexplained = masked_variance(returns_BT - values_BT, mask_BT)
         spread = masked_variance(returns_BT, mask_BT)
         explained_variance = torch.where(spread > 0, 1 - unexplained / spread, torch.nan)

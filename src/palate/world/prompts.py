@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from functools import cache
 
 from palate.core.ids import derive_seed
 from palate.core.records import Prompt
@@ -103,6 +104,7 @@ def _pairs() -> list[tuple[str, str]]:
     return [(a, b) for a in names for b in names if a != b]
 
 
+@cache
 def split() -> tuple[Split, Split]:
     """`(train, heldout)` questions.
 

@@ -141,5 +141,6 @@ def test_micro_batches_add_up(size: int):
         for *rows, p, w in zip(*(x.split(size) for x in (*inputs, labels, weights)), strict=True)
     ]
     assert_close(sum(part.loss for part in parts), whole.loss)
-    assert_close(sum(part.accuracy for part in parts), whole.accuracy)
+    shares = [w.sum() / weights.sum() for w in weights.split(size)]
+    assert_close(sum(part.accuracy * a for part, a in zip(parts, shares, strict=True)), whole.accuracy)
     assert_close(torch.cat([part.margins_N for part in parts]), whole.margins_N)

@@ -35,9 +35,7 @@ def test_the_gap_is_the_kl_to_the_optimum(seed: int, beta: float):
     bandit = random_bandit(seed, beta)
     best = bandit.optimum()
     assert abs(bandit.objective(best) - bandit.best) < 1e-12
-    policy = torch.randn(6, generator=torch.Generator().manual_seed(seed + 1), dtype=torch.float64).softmax(
-        -1
-    )
+    policy = torch.randn(6, generator=torch.Generator().manual_seed(seed + 1), dtype=torch.float64).softmax(-1)
     gap = bandit.best - bandit.objective(policy)
     assert abs(gap - beta * exact_kl(policy.log(), best.log()).item()) < 1e-12
     shifted = TabularBandit(bandit.rewards_K + 3, bandit.reference_K, beta)

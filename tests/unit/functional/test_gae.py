@@ -146,9 +146,7 @@ def test_with_the_exact_critic_advantages_are_unbiased(lam: float):
     found = gae(rewards, values, torch.ones(8, 3, dtype=torch.bool), discount=1.0, lam=lam)
     for t, first in itertools.product(range(3), completions):
         rows = [i for i, s in enumerate(completions) if s[: t + 1] == first[: t + 1]]
-        weights = [
-            math.prod(step(completions[i][:u], completions[i][u]) for u in range(t + 1, 3)) for i in rows
-        ]
+        weights = [math.prod(step(completions[i][:u], completions[i][u]) for u in range(t + 1, 3)) for i in rows]
         mean = sum(w * found.advantages_BT[i, t].item() for w, i in zip(weights, rows, strict=True))
         assert abs(mean - (value(first[: t + 1]) - value(first[:t]))) < 1e-12
 

@@ -69,9 +69,7 @@ def test_a_small_but_real_spread_counts():
 
 
 @pytest.mark.parametrize("garbage", [NAN, math.inf, -math.inf, 1e30])
-@pytest.mark.parametrize(
-    "function", [whiten, scale_to_unit_variance, masked_sum, masked_variance, masked_mean]
-)
+@pytest.mark.parametrize("function", [whiten, scale_to_unit_variance, masked_sum, masked_variance, masked_mean])
 def test_padding_reaches_neither_value_nor_gradient(function, garbage: float):
     def run(padding: float) -> tuple[Tensor, Tensor]:
         x = torch.where(MASK, X, padding).requires_grad_()
@@ -104,9 +102,7 @@ def test_whitening_knows_no_units(values: list[float], factor: float, shift: flo
     assert_close(masked_variance(scaled, everything).item(), 1.0)
 
 
-@pytest.mark.parametrize(
-    "function", [whiten, scale_to_unit_variance, masked_sum, masked_variance, masked_mean]
-)
+@pytest.mark.parametrize("function", [whiten, scale_to_unit_variance, masked_sum, masked_variance, masked_mean])
 def test_gradient(function):
     x = torch.where(MASK, X, 0.0).requires_grad_()
     assert torch.autograd.gradcheck(lambda x: function(x, MASK), (x,))
@@ -122,9 +118,7 @@ def test_slow_reference():
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(5, 8, generator=generator, dtype=torch.float64)
     mask = torch.rand(5, 8, generator=generator) < 0.6
-    counted = [
-        float(v) for row, counts in zip(x, mask, strict=True) for v, c in zip(row, counts, strict=True) if c
-    ]
+    counted = [float(v) for row, counts in zip(x, mask, strict=True) for v, c in zip(row, counts, strict=True) if c]
     mean, deviation = statistics.fmean(counted), statistics.pstdev(counted)
     assert_close(masked_mean(x, mask).item(), mean)
     assert_close(masked_variance(x, mask).item(), deviation**2)
