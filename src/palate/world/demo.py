@@ -88,6 +88,7 @@ def _first_round(cycle: Cycle, pool: ProcessPoolExecutor, say: Say, progress: Pr
     say("Reward model: a small network learns to predict which answer the raters would prefer.")
     made["reward"] = stages.make_reward(root, seed, made["sft"], made["data"], progress=progress)
     say("PPO and DPO, side by side: one practises against the reward model, one reads the preferences.")
+    stages.quiet(threads=1)  # from here on the processes share the cores
     ppo = pool.submit(stages.make_ppo, root, seed, size, made["sft"], made["reward"])
     dpo = pool.submit(stages.make_dpo, root, seed, made["sft"], made["data"])
     progress.start("PPO and DPO", 2)
