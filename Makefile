@@ -1,0 +1,36 @@
+# Everything runs in .venv, which is made on first use. `make help` lists the targets.
+PYTHON ?= python3
+BIN := .venv/bin
+SEEDS ?= 5
+
+.PHONY: help demo quick demo-seeds test check lock clean
+
+help:  ## List the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+.venv/.ok: pyproject.toml constraints.txt scripts/bootstrap.py
+	$(PYTHON) scripts/bootstrap.py
+
+demo: .venv/.ok  ## The whole cycle in the practice world, with a report in demo/
+	$(BIN)/palate demo --out demo
+
+quick: .venv/.ok  ## The cycle without round 2 and the hacking runs
+	$(BIN)/palate demo --out demo-quick --quick
+
+demo-seeds: .venv/.ok  ## Repeat the training claims over SEEDS seeds into docs/results/cycle.json
+	$(BIN)/python scripts/demo_seeds.py --seeds $(SEEDS)
+
+check: .venv/.ok  ## Lint, types, and who may import whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check  ## Every test that needs no GPU, after lint, types and the import contract
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+lock: .venv/.ok  ## Write the versions of .venv into constraints.txt
+	$(BIN)/python scripts/lock.py
+
+clean:  ## Remove what the targets made
+	rm -rf .venv demo demo-quick .pytest_cache .mypy_cache .ruff_cache
