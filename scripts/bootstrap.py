@@ -67,7 +67,7 @@ def install_torch(build: str) -> None:
 
 def main() -> None:
     """Check the machine, make the environment, say how long it took."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - this file runs before anything is checked
         sys.exit(f"error: Python is too old\n  expected: 3.11 or newer\n  found: {platform.python_version()}")
     free_gb = shutil.disk_usage(ROOT).free / 1e9
     if free_gb < NEEDED_GB:

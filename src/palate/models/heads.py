@@ -94,7 +94,7 @@ class PooledRewardModel(PreTrainedModel):  # type: ignore[misc]
         )
         model.trunk.load_state_dict(trunk.state_dict())
         model.trunk.requires_grad_(False)
-        nn.init.zeros_(model.head[-1].weight)
+        nn.init.zeros_(model.head[-1].weight)  # type: ignore[arg-type]
         return model
 
     def features(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -147,7 +148,7 @@ def _load_weights(auto_class: Any, folder: Path | str) -> PreTrainedModel:
         model = auto_class.from_pretrained(
             str(folder), local_files_only=True, dtype=torch.float32, use_safetensors=True
         )
-    except (ValueError, OSError, KeyError, RuntimeError) as error:
+    except (ValueError, OSError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(
             "a model's weights cannot be read",
             where=str(folder),

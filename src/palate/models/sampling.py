@@ -43,16 +43,16 @@ class _ReservedLayer(DynamicLayer):  # type: ignore[misc]
 
     def __init__(self, capacity: int) -> None:
         super().__init__()
-        self.capacity = capacity
+        self.room = capacity
         self.used = 0
 
     def update(self, key_states: Tensor, value_states: Tensor, *_: object, **__: object) -> tuple[Tensor, Tensor]:
         """Append in place; return everything so far."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-            rows, heads, _, size = key_states.shape
-            self.room_keys = key_states.new_empty(rows, heads, self.capacity, size)
-            self.room_values = value_states.new_empty(rows, heads, self.capacity, value_states.shape[-1])
+            rows, heads, _step, size = key_states.shape
+            self.room_keys = key_states.new_empty(rows, heads, self.room, size)
+            self.room_values = value_states.new_empty(rows, heads, self.room, value_states.shape[-1])
         end = self.used + key_states.shape[-2]
         self.room_keys[:, :, self.used : end] = key_states
         self.room_values[:, :, self.used : end] = value_states

@@ -84,7 +84,8 @@ def judgements(journal: Journal, source: str | None = None, *, current: bool = T
 
 
 def _by(connection: Connection, column: Any, values: set[str]) -> list[Any]:
-    wanted, rows = sorted(values), []
+    wanted = sorted(values)
+    rows: list[Any] = []
     for start in range(0, len(wanted), 500):
         query = select(column.table).where(column.in_(wanted[start : start + 500]))
         rows.extend(connection.execute(query).all())

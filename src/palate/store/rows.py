@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Table, func, select
 from sqlalchemy.dialects.sqlite import insert
@@ -15,7 +15,7 @@ from palate.store.journal import Journal
 _BATCH = 2000
 
 
-def _add(journal: Journal, table: Table, rows: Sequence[dict[str, object]]) -> int:
+def _add(journal: Journal, table: Table, rows: Sequence[Mapping[str, object]]) -> int:
     """Insert what is not there yet, in one transaction; the number of new rows."""
     if not rows:
         return 0

@@ -93,7 +93,7 @@ class ModelCritic:
     def step(self, batch: Batch, old_values: Tensor, returns: Tensor, mask: Tensor, *, max_norm: float) -> CriticStep:
         """One clipped step towards the returns."""
         result: ValueLoss = value_loss(self.values(batch), old_values, returns, mask, clip=self.clip)
-        result.loss.backward()  # type: ignore[no-untyped-call]
+        result.loss.backward()
         torch.nn.utils.clip_grad_norm_(self.parameters, max_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)

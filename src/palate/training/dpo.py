@@ -154,7 +154,7 @@ def _backward(
             weights_N=torch.tensor([pairs[i].weight for i in index]),
             denominator=weight,
         )
-        result.loss.backward()  # type: ignore[no-untyped-call]
+        result.loss.backward()
         share = len(index) / len(rows)
         facts["loss"] += result.loss.item()
         facts["margin"] += float(result.margins_N.mean()) * share

@@ -392,7 +392,7 @@ def _step(
         )
         if first:
             _prove_ratio(float(result.max_ratio_error))
-        result.loss.backward()  # type: ignore[no-untyped-call]
+        result.loss.backward()
         share = float(mask.sum()) / tokens
         totals["loss/policy"] += result.loss.item()
         totals["clip/fraction"] += float(result.clip_fraction) * share

@@ -137,7 +137,7 @@ def train(
         factor = linear_schedule(step, total, warmup=config.warmup_steps, decay_from=0.3)
         set_learning_rate(optimizer, config.learning_rate * factor)
         loss = -masked_mean(*batches.logprobs_of(model, padded))
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         norm = optimizer_step(optimizer, parameters, max_norm=config.max_grad_norm)
         seen += sum(len(pieces[i]) for i in group)
         run.log(step + 1, {"loss": loss.item(), "gradient_norm": norm})

@@ -203,9 +203,9 @@ def _fit_classification(
         parameters, lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=config.weight_decay
     )
     epochs = _by_prompt(pairs, config)
-    total, step = sum(map(len, epochs)), 0
+    total = sum(map(len, epochs))
     run.progress.start("reward model", total)
-    for batch in (batch for epoch in epochs for batch in epoch):
+    for step, batch in enumerate(batch for epoch in epochs for batch in epoch):
         set_learning_rate(
             optimizer,
             config.learning_rate * linear_schedule(step, total, warmup=config.warmup_steps, decay_from=0.3),
@@ -216,12 +216,11 @@ def _fit_classification(
             chosen_pairs = [pairs[batch[i]] for i in part]
             margins, p_chosen, weights = _margins(reward, tokenizer, chosen_pairs)
             loss = bradley_terry_loss(margins, p_chosen, weights, denominator=weight)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             loss_sum += loss.item()
             right += float(bradley_terry_accuracy(margins.detach(), p_chosen)) * len(part)
         norm = optimizer_step(optimizer, parameters, max_norm=config.max_grad_norm)
-        step += 1
-        run.log(step, {"loss": loss_sum, "accuracy": right / len(batch), "gradient_norm": norm})
+        run.log(step + 1, {"loss": loss_sum, "accuracy": right / len(batch), "gradient_norm": norm})
     _unit_variance(reward, tokenizer, pairs)
     return reward
 
@@ -279,10 +278,10 @@ def _fit_pooled(
             parameters, lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=config.weight_decay
         )
         epochs = _by_prompt(pairs, config)
-        total, step = sum(map(len, epochs)), 0
+        total = sum(map(len, epochs))
         run.progress.start("reward model", total)
         reward.head.train()
-        for batch in (batch for epoch in epochs for batch in epoch):
+        for step, batch in enumerate(batch for epoch in epochs for batch in epoch):
             set_learning_rate(
                 optimizer,
                 config.learning_rate * linear_schedule(step, total, warmup=config.warmup_steps, decay_from=0.0),
@@ -291,11 +290,10 @@ def _fit_pooled(
             p_chosen = torch.tensor([pairs[i].p_chosen for i in batch])
             weights = torch.tensor([pairs[i].weight for i in batch])
             loss = bradley_terry_loss(margins, p_chosen, weights)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             norm = optimizer_step(optimizer, parameters, max_norm=config.max_grad_norm)
-            step += 1
             right = float(bradley_terry_accuracy(margins.detach(), p_chosen))
-            run.log(step, {"loss": loss.item(), "accuracy": right, "gradient_norm": norm})
+            run.log(step + 1, {"loss": loss.item(), "accuracy": right, "gradient_norm": norm})
         reward.eval()
         rows.standardise()
     return reward
@@ -318,10 +316,10 @@ class _Encoded:
         self.prompts = torch.empty(len(rows), reward.trunk.config.hidden_size)
         for group in by_length([len(p) + len(c) for p, c in rows], rows=64):
             batch = pad([rows[i][0] for i in group], [rows[i][1] for i in group], pad_id=tokenizer.pad_token_id)
-            features, prompt, _, _ = reward.features(batch.tokens_BL, batch.mask_completion_BL)
+            features, ends, _, _ = reward.features(batch.tokens_BL, batch.mask_completion_BL)
             for row, i in enumerate(group):
                 self.features[i] = features[row, batch.mask_completion_BL[row, 1:]].clone()
-                self.prompts[i] = prompt[row]
+                self.prompts[i] = ends[row]
         self._normalise()
 
     def _normalise(self) -> None:

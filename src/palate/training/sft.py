@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from palate.core.artefacts import Workspace, identify
 from palate.core.errors import DataError
@@ -103,11 +104,11 @@ def train(
             set_learning_rate(optimizer, config.learning_rate * factor)
             padded = rows.pad([e[0] for e in group], [e[1] for e in group], pad_id=tokenizer.pad_token_id)
             loss = -masked_mean(*rows.logprobs_of(policy, padded))
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             norm = optimizer_step(optimizer, parameters, max_norm=config.max_grad_norm)
             step += 1
             run.log(step, {"loss": loss.item(), "gradient_norm": norm})
-    facts = {"demonstrations": len(kept), "too_long": len(examples) - len(kept)}
+    facts: dict[str, float] = {"demonstrations": len(kept), "too_long": len(examples) - len(kept)}
     if heldout:
         facts["heldout_loss"] = _loss(policy, tokenizer, heldout, config)
     folder = run.finish(lambda path: load.save(path, policy, tokenizer), facts)
@@ -115,13 +116,13 @@ def train(
     return folder
 
 
-def _encode(tokenizer: load.PreTrainedTokenizerBase, d: Demonstration) -> tuple[list[int], list[int]]:
+def _encode(tokenizer: PreTrainedTokenizerBase, d: Demonstration) -> tuple[list[int], list[int]]:
     return chat.encode_prompt(tokenizer, d.prompt), chat.encode_completion(tokenizer, d.completion)
 
 
 def _loss(
-    policy: load.PreTrainedModel,
-    tokenizer: load.PreTrainedTokenizerBase,
+    policy: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
     demonstrations: Sequence[Demonstration],
     config: SFTConfig,
 ) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
@@ -46,17 +47,20 @@ def sample_comparisons(
     sampled = sampling.sample(
         model, encoded, eos_id=tokenizer.eos_token_id, max_new_tokens=max_new_tokens, seed=derive_seed(seed, source)
     )
-    records = [
-        Completion(
-            prompt=prompts[index // completions].id,
-            text=chat.decode(tokenizer, row.tokens),
-            policy=name,
-            temperature=1.0,
-            sample=index % completions,
-            finished=row.finished,
+    records, asked = [], Counter[str]()
+    for index, row in enumerate(sampled):
+        prompt = prompts[index // completions].id
+        records.append(
+            Completion(
+                prompt=prompt,
+                text=chat.decode(tokenizer, row.tokens),
+                policy=name,
+                temperature=1.0,
+                sample=asked[prompt],
+                finished=row.finished,
+            )
         )
-        for index, row in enumerate(sampled)
-    ]
+        asked[prompt] += 1
     rng = random.Random(derive_seed(seed, source, "sides"))
     pairs = []
     for start in range(0, len(records), completions):

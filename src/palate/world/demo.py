@@ -13,7 +13,7 @@ from typing import Any
 
 from palate.core.artefacts import Workspace, read_manifest
 from palate.core.progress import SILENT, Progress
-from palate.evaluation.statistics import Figure
+from palate.evaluation.statistics import Figure, mean, win_rate
 from palate.models import chat, load, sampling
 from palate.world import figures, measure, settings, stages
 from palate.world.figures import Named
@@ -231,10 +231,10 @@ def _measure(cycle: Cycle) -> None:
         for name in ("ppo", "dpo"):
             cycle.figures += figures.policy_figures(name, answers[name], answers["sft"], temperature)
             if temperature == 1.0:
-                cycle.figures.append(Named(f"kl/{name}_nats", measure.mean(answers[name].kl_nats)))
+                cycle.figures.append(Named(f"kl/{name}_nats", mean(answers[name].kl_nats)))
         proxies = {name: measure.proxy(made["reward"], answers[name]) for name in answers}
         for name in ("ppo", "dpo"):
-            rate = measure.win_rate(proxies[name], proxies["sft"])
+            rate = win_rate(proxies[name], proxies["sft"])
             cycle.figures.append(Named(f"proxy_win_rate/{name}_vs_sft@{temperature}", rate))
     cycle.figures += figures.reward_figures(made["reward"], made["data"])
     rate = read_manifest(made["data"]).facts["agreement"]

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from palate.core.records import Preference
-from palate.evaluation.statistics import Figure, calibration_error, proportion, win_rate
+from palate.evaluation.statistics import Figure, calibration_error, mean, proportion, win_rate
 from palate.models import chat, load, scoring
 from palate.preferences import dataset
 from palate.world import measure
@@ -44,8 +44,8 @@ def policy_figures(name: str, ours: Answers, sft: Answers, temperature: float) -
             Named(f"style/flattery/{suffix}", measure.per_answer(answers, "flattery")),
             Named(f"style/filler/{suffix}", measure.per_answer(answers, "filler")),
             Named(f"style/malformed/{suffix}", measure.per_answer(answers, "malformed")),
-            Named(f"length/tokens/{suffix}", measure.mean([float(t) for t in answers.tokens])),
-            Named(f"gold/{suffix}", measure.mean(answers.gold, [q.text for q in answers.questions])),
+            Named(f"length/tokens/{suffix}", mean([float(t) for t in answers.tokens])),
+            Named(f"gold/{suffix}", mean(answers.gold, [q.text for q in answers.questions])),
         ]
     return figures
 

@@ -91,7 +91,6 @@ def judged(
         The dataset's folder.
     """
     questions = asked(seed, prompts, about=about)
-    questions = list({q.prompt.id: q for q in questions}.values())
     family = source.partition("/")[0]
     with Journal.open(root / f"{family}.db") as journal:
         progress.start("sampling", 1)

@@ -49,9 +49,7 @@ def test_a_list_knows_the_line_of_each_row(tmp_path):
     # `[`, then seven lines a row: they begin at lines 2, 9 and 16.
     assert [pair.where for pair in found.pairs] == ["alpaca.json:2", "alpaca.json:16"]
     assert [pair.row for pair in found.pairs] == [1, 3]
-    assert [(r.where, r.reason) for r in found.refused] == [
-        ("alpaca.json:9", "the two completions are the same")
-    ]
+    assert [(r.where, r.reason) for r in found.refused] == [("alpaca.json:9", "the two completions are the same")]
 
 
 def test_a_preference_is_not_a_demonstration_of_what_was_rejected(take):

@@ -19,9 +19,7 @@ UNDERSTOOD = {
 }
 
 
-@pytest.mark.parametrize(
-    ("verdict", "word"), [(v, word) for v, words in UNDERSTOOD.items() for word in words]
-)
+@pytest.mark.parametrize(("verdict", "word"), [(v, word) for v, words in UNDERSTOOD.items() for word in words])
 def test_verdicts_that_are_understood(take, verdict, word):
     (pair,) = take(judged(word), columns=MAP).pairs
     assert pair.verdict is verdict

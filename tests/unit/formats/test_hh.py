@@ -34,9 +34,7 @@ def test_the_common_turns_are_the_prompt_and_the_last_ones_the_completions(take)
     found = take(row(["hi", "hello\n\nyou", "why?"], "because", "no"))
     assert found.shape == "hh"
     (pair,) = found.pairs
-    assert pair.prompt == Prompt(
-        (Message("user", "hi"), Message("assistant", "hello\n\nyou"), Message("user", "why?"))
-    )
+    assert pair.prompt == Prompt((Message("user", "hi"), Message("assistant", "hello\n\nyou"), Message("user", "why?")))
     assert {pair.first, pair.second} == {"because", "no"}
     assert chosen_of(pair) == "because"
     assert (pair.where, pair.row, pair.rater) == ("rows.jsonl:1", 1, None)
@@ -117,9 +115,7 @@ texts = st.text(
     alphabet=st.one_of(st.sampled_from("ab \n:\r\t"), st.characters(exclude_categories=["Cs"])), max_size=20
 )
 storable = texts.filter(lambda text: "\x00" not in text)
-pieces = st.lists(st.one_of(texts, st.sampled_from(["\n\nHuman:", "\n\nAssistant:", "Human:", "\n"]))).map(
-    "".join
-)
+pieces = st.lists(st.one_of(texts, st.sampled_from(["\n\nHuman:", "\n\nAssistant:", "Human:", "\n"]))).map("".join)
 
 
 def holds_no_marker(text):
@@ -137,8 +133,7 @@ def test_a_transcript_gives_back_its_turns_to_the_byte(turns):
 def test_whatever_the_texts_hold_no_byte_goes_missing(turns):
     text = said(*turns)
     again = "".join(
-        f"\n\n{'Human' if turn.role == 'user' else 'Assistant'}: {turn.content}"
-        for turn in transcript(text, "chosen")
+        f"\n\n{'Human' if turn.role == 'user' else 'Assistant'}: {turn.content}" for turn in transcript(text, "chosen")
     )
     assert again.replace(": ", ":") == text.replace(": ", ":")
 
@@ -156,9 +151,7 @@ def test_records_to_hh_and_back(tmp_path_factory, head, sides):
     found = read(path)
     clean = all(map(holds_no_marker, sides))
     storable = "\x00" not in "".join([*head, *sides])
-    sound = (
-        head[-1].strip() and sides[0].strip() and sides[1].strip() and sides[0].strip() != sides[1].strip()
-    )
+    sound = head[-1].strip() and sides[0].strip() and sides[1].strip() and sides[0].strip() != sides[1].strip()
     if clean and storable and sound:
         assert not found.refused
     if clean and not (storable and sound):

@@ -39,8 +39,7 @@ def test_the_same_pair_twice_is_one_comparison_with_two_judgements(take):
 def test_importing_twice_adds_nothing_whatever_the_name(jsonl):
     one, other = jsonl("oops", PAIR, AGAINST), jsonl("oops", PAIR, AGAINST, name="copy.jsonl")
     first, second = (
-        pair_records(read(path), file_id(path), judged_at="2026-01-01T00:00:00.000+00:00")
-        for path in (one, other)
+        pair_records(read(path), file_id(path), judged_at="2026-01-01T00:00:00.000+00:00") for path in (one, other)
     )
     assert first == second
 

@@ -24,9 +24,7 @@ def test_an_empty_prompt_is_refused(take):
     assert [(r.where, r.reason) for r in found.refused] == [("rows.jsonl:2", "the prompt is empty")]
 
 
-@pytest.mark.parametrize(
-    "column", ["response_a", "answer", "Model Output", "winner", "generations", "replies"]
-)
+@pytest.mark.parametrize("column", ["response_a", "answer", "Model Output", "winner", "generations", "replies"])
 def test_answers_under_unknown_names_do_not_pass_for_plain_prompts(take, column):
     with pytest.raises(DataError, match="cannot be told from its columns") as caught:
         take({"prompt": "q", column: "a"})

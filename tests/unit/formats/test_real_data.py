@@ -52,9 +52,7 @@ def test_rasbt(data, name, rows, pairs, demonstrations, lost):
     assert found.shape == "alpaca"
     assert (found.rows, len(found.pairs), len(found.demonstrations)) == (rows, pairs, demonstrations)
     assert found.lost == lost
-    assert [refusal.reason for refusal in found.refused] == ["the two completions are the same"] * (
-        6 if pairs else 0
-    )
+    assert [refusal.reason for refusal in found.refused] == ["the two completions are the same"] * (6 if pairs else 0)
 
 
 def test_torchtune(data):

@@ -104,9 +104,7 @@ def test_only_broken_lines(take):
 
 
 def test_only_refused_rows(take):
-    with pytest.raises(
-        DataError, match="every row of a file was refused when read as `preference`"
-    ) as caught:
+    with pytest.raises(DataError, match="every row of a file was refused when read as `preference`") as caught:
         take({**GOOD, "chosen": ""}, {**GOOD, "chosen": " "}, {**GOOD, "chosen": "no"})
     assert caught.value.where == "rows.jsonl:1"
     assert caught.value.found.startswith("2 times: the chosen completion is empty; 1 times:")

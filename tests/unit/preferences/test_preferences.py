@@ -27,9 +27,7 @@ def votes(comparison, *verdicts):
 
 def test_agreement_by_hand():
     # c1: three raters, pairs (f,f) (f,s) (f,s): 1 of 3 agree. c2: one pair, agrees. c3: a skip leaves no pair.
-    given_ = (
-        votes("c1", "first", "first", "second") + votes("c2", "tie", "tie") + votes("c3", "first", "skip")
-    )
+    given_ = votes("c1", "first", "first", "second") + votes("c2", "tie", "tie") + votes("c3", "first", "skip")
     found = agreement(given_)
     assert (found.value, found.n) == (pytest.approx(2 / 4), 4)
     assert 0.0 <= found.low <= found.value <= found.high <= 1.0
@@ -57,7 +55,7 @@ def test_aggregate_turns_sides_and_says_why_not():
     comparison = Comparison(prompt="p", first="a", second="b")
     prompt = Prompt.of("question")
     found = aggregate(comparison, prompt, ("A", "B"), votes("c", "second", "second", "first"))
-    # (2 + 0.25) / 3.5
+    # Two of three votes and a quarter imagined for each side.
     assert (found.chosen, found.rejected, found.votes) == ("B", "A", (2, 1, 0))
     assert found.p_chosen == pytest.approx(2.25 / 3.5)
     assert aggregate(comparison, prompt, ("A", "A"), votes("c", "first")) == "both texts are the same"

@@ -23,9 +23,7 @@ def fill(journal, prompts=4, completions=3, raters=3, source="s"):
     made = []
     for number in range(prompts):
         prompt = Prompt.of(f"prompt {number}")
-        answers = [
-            Completion(prompt=prompt.id, text=f"answer {k}", policy="p", sample=k) for k in range(completions)
-        ]
+        answers = [Completion(prompt=prompt.id, text=f"answer {k}", policy="p", sample=k) for k in range(completions)]
         rows.add_prompts(journal, [prompt])
         rows.add_completions(journal, answers)
         made += [
