@@ -195,8 +195,8 @@ def _fit_classification(
         reward = AutoModelForSequenceClassification.from_pretrained(
             str(folder), num_labels=1, dtype=torch.float32, local_files_only=True
         ).eval()
-        # Stiennon et al. 2020: N(0, 1/(d+1)), so that first scores are small.
-        torch.nn.init.normal_(reward.score.weight, std=(reward.config.hidden_size + 1) ** -0.5)
+        # Small first scores, so that the loss begins at ln 2 (hidden states have a norm of sqrt(d)).
+        torch.nn.init.normal_(reward.score.weight, std=1 / (reward.config.hidden_size + 1))
     reward.config.pad_token_id = tokenizer.pad_token_id
     parameters = [p for p in reward.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
