@@ -15,6 +15,9 @@ app = App(
     version=__version__,
 )
 app.command("palate.cli.demo:demo", name="demo")
+app.command("palate.cli.imports:import_", name="import")
+app.command("palate.cli.train:app", name="train")
+app.command("palate.cli.chat:chat", name="chat")
 
 
 def run() -> None:
