@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from cyclopts import App
@@ -22,6 +23,9 @@ app.command("palate.cli.chat:chat", name="chat")
 
 def run() -> None:
     """Entry point: a `PalateError` becomes a message and exit code 2, anything else a traceback."""
+    # One progress display is enough: ours.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     try:
         app()
     except PalateError as error:
