@@ -11,7 +11,7 @@ from palate.core.artefacts import Workspace, read_manifest
 from palate.core.errors import ConfigError, DataError, TrainingError
 from palate.core.records import Demonstration, Preference, Prompt
 from palate.models import batch, chat, load, scoring
-from palate.training import dpo, ppo, pretrain, reward, sft
+from palate.training import dpo, ppo, pretrain, reward, rollouts, sft
 from palate.training.run import linear_schedule, open_run
 from tiny_models import make
 
@@ -175,12 +175,12 @@ class TestPPO:
 
     def test_the_first_batch_must_prove_that_sampler_and_trainer_agree(self, made, monkeypatch):
         workspace, start, scorer = made
-        real = ppo.sampling.sample
+        real = rollouts.sampling.sample
 
         def warm(model, prompts, **more):
             return real(model, prompts, **{**more, "temperature": 1.3})
 
-        monkeypatch.setattr(ppo.sampling, "sample", warm)
+        monkeypatch.setattr(rollouts.sampling, "sample", warm)
         with pytest.raises(TrainingError, match="differ before the first step"):
             ppo.train(self.settings(), start, scorer, PROMPTS, workspace)
 
@@ -189,13 +189,13 @@ class TestPPO:
         config = self.settings(max_new_tokens=3, iterations=1)
         models = ppo._load(config, start, scorer, None)
         encoded = [chat.encode_prompt(models.tokenizer, p) for p in PROMPTS] * 4
-        rollouts = ppo.roll_out(models, encoded, config, 0)
-        assert not rollouts.finished_B.any()
+        rolled = ppo.roll_out(models, encoded, max_new_tokens=3, temperature=1.0, seed=0)
+        assert not rolled.finished_B.any()
         before = [p.clone() for p in models.policy.parameters()]
         optimizer = torch.optim.SGD(models.policy.parameters(), lr=1.0)
         # Nothing finished: with `mask` nothing is learned, with `penalty` something is.
         masked = self.settings(missing_eos="mask", max_new_tokens=3)
-        ppo.learn(models, optimizer, list(models.policy.parameters()), rollouts, masked, 1, 0.1)
+        ppo.learn(models, optimizer, list(models.policy.parameters()), rolled, masked, 1, 0.1)
         assert all(torch.equal(a, b) for a, b in zip(before, models.policy.parameters(), strict=True))
 
 

@@ -272,8 +272,10 @@ def _answer(policy: Path, name: str, size: Size) -> str:
 
 
 def summarise(cycle: Cycle, command: str) -> Path:
-    """Write `summary.json` beside the report."""
+    """Write `summary.json`, and the running example as `example.json`, into the cycle's folder."""
     path = cycle.root / "summary.json"
+    example = json.dumps(cycle.example, indent=1, ensure_ascii=False)
+    (cycle.root / "example.json").write_text(example + "\n", encoding="utf-8")
     unique = {named.name: named for named in cycle.figures}
     figures.write(path, list(unique.values()), command=command, seeds=1, world=world_version())
     return path
