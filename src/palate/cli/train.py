@@ -11,6 +11,7 @@ from palate.cli.data import demonstrations_of, preferences_of, prompts_of
 from palate.cli.live import Live
 from palate.core.artefacts import Workspace
 from palate.core.errors import DataError, MissingArtefact
+from palate.models import load
 from palate.training import dpo, ppo, pretrain, reward, sft
 from palate.training.dpo import DPOConfig
 from palate.training.ppo import PPOConfig
@@ -71,6 +72,7 @@ def sft_(
     out
         Project folder.
     """
+    load.read_config(model)  # refuse before any work
     rows, heldout, data_id = demonstrations_of(data, out)
     _done(sft.train(config, model, rows, Workspace(out), heldout=heldout, data_id=data_id, progress=Live()))
 
@@ -94,6 +96,7 @@ def reward_(
     out
         Project folder.
     """
+    load.read_config(model)
     rows, heldout, data_id = preferences_of(data, out)
     _done(reward.train(config, model, rows, Workspace(out), heldout=heldout, data_id=data_id, progress=Live()))
 
@@ -117,6 +120,7 @@ def dpo_(
     out
         Project folder.
     """
+    load.read_config(model)
     rows, _, data_id = preferences_of(data, out)
     _done(dpo.train(config, model, rows, Workspace(out), data_id=data_id, progress=Live()))
 
@@ -143,6 +147,8 @@ def ppo_(
     out
         Project folder.
     """
+    load.read_config(model)
+    load.read_config(reward)
     rows, data_id = prompts_of(data, out)
     _done(ppo.train(config, model, reward, rows, Workspace(out), data_id=data_id, progress=Live()))
 
