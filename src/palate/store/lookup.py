@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Select
+from sqlalchemy import Connection, Select, select
 
 from palate.core.errors import DataError
 
@@ -22,12 +22,11 @@ def matching(connection: Connection, query: Select[Any], column: Any, values: It
     return rows
 
 
-def require(connection: Connection, query: Select[Any], column: Any, values: Iterable[str], *, who: str) -> None:
+def require(connection: Connection, column: Any, values: Iterable[str], *, who: str) -> None:
     """See to it that each of `values` is stored.
 
     Args:
         connection: In a transaction.
-        query: Selects `column`.
         column: Of the table that should hold the values; the table's name is the noun of the message.
         values: What should be there.
         who: Who needs it, such as `completions`.
@@ -36,7 +35,7 @@ def require(connection: Connection, query: Select[Any], column: Any, values: Ite
         DataError: some are not there; it names the first of them and says how many there are.
     """
     wanted = set(values)
-    missing = sorted(wanted - {row[0] for row in matching(connection, query, column, wanted)})
+    missing = sorted(wanted - {row[0] for row in matching(connection, select(column), column, wanted)})
     if missing:
         noun = column.table.name
         raise DataError(

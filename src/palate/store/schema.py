@@ -91,7 +91,6 @@ APPEND_ONLY = {"prompt": "id", "completion": "id", "comparison": "id", "rater": 
 """Table to the column that identifies a row."""
 
 
-
 def _parts() -> dict[str, str]:
     # Few judgements supersede another: looking for those that do costs next to nothing.
     parts = {
