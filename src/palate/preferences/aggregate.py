@@ -22,13 +22,38 @@ def votes(judgements: Sequence[Judgement]) -> tuple[int, int, int]:
     )
 
 
+def majority(judgements: Sequence[Judgement]) -> Verdict | None:
+    """The verdict with the most votes: first, second, or tie; a tie too when no one verdict leads.
+
+    Returns:
+        None when nobody gave a direction or a tie.
+    """
+    first, second, tie = votes(judgements)
+    if first + second + tie == 0:
+        return None
+    if first > max(second, tie):
+        return Verdict.FIRST
+    return Verdict.SECOND if second > max(first, tie) else Verdict.TIE
+
+
 def soft_label(first: int, second: int, tie: int, *, prior: float = PRIOR) -> float:
     """Believed probability that a rater prefers the first completion.
 
         p = (first + tie / 2 + prior) / (first + second + tie + 2 prior)
 
-    the mean of a Beta posterior whose prior is symmetric; a tie is half a vote for each side.
+    the mean of a Beta(prior, prior) that has seen the votes; a tie is half a vote for each side.
+
+    Args:
+        first: Votes for the completion shown first.
+        second: Votes for the one shown second.
+        tie: Votes for neither.
+        prior: Votes imagined for each side, above 0.
+
+    Raises:
+        ConfigError: the prior is not above 0.
     """
+    if not prior > 0:
+        raise ConfigError("the prior of a soft label is out of range", expected="above 0", found=str(prior))
     return (first + tie / 2 + prior) / (first + second + tie + 2 * prior)
 
 
@@ -48,8 +73,11 @@ def aggregate(
         prompt: Its prompt.
         texts: Text of the first and the second completion.
         judgements: All that count for it.
-        label: `soft` keeps how sure the raters are; `majority` says 1 for the side with more votes.
-        minimum: Judgements with a direction that are needed.
+        label: `soft` keeps how sure the raters are; `majority` says 1 for the side that leads.
+        minimum: Judgements with a direction or a tie that are needed.
+
+    Raises:
+        ConfigError: there is no such label.
     """
     if label not in LABELS:
         raise ConfigError("there is no such label", expected=" or ".join(LABELS), found=label)
@@ -58,9 +86,10 @@ def aggregate(
         return "too few judgements"
     if texts[0] == texts[1]:
         return "both texts are the same"
-    if label == "majority" and first == second:
+    leader = majority(judgements)
+    if label == "majority" and leader not in (Verdict.FIRST, Verdict.SECOND):
         return "no majority"
-    p_first = soft_label(first, second, tie) if label == "soft" else float(first > second)
+    p_first = soft_label(first, second, tie) if label == "soft" else float(leader is Verdict.FIRST)
     first_wins = p_first >= 0.5
     return Preference(
         comparison=comparison.id,

@@ -1,37 +1,34 @@
 """How well raters agree, with an interval.
 
 Only judgements with a direction or a tie count; `skip` and `both_bad` say nothing about which
-completion is better.
+completion is better. A rater who judged a comparison more than once speaks once: by the last.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
+from palate.core.errors import ConfigError
 from palate.core.records import Judgement, Verdict
+from palate.preferences.resampling import Estimate, interval, ratio, unknown
 
 DIRECTED = (Verdict.FIRST, Verdict.SECOND, Verdict.TIE)
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
-    """A figure with its spread."""
+class _Unit:
+    """What one comparison says about agreement."""
 
-    value: float
-    low: float
-    """Lower end of the 95 % interval."""
-    high: float
-    """Upper end of the 95 % interval."""
-    n: int
-    """Of what it was computed from."""
+    same: float
+    pairs: int
 
 
-def by_comparison(judgements: Sequence[Judgement]) -> dict[str, list[Judgement]]:
+def by_comparison(judgements: Iterable[Judgement]) -> dict[str, list[Judgement]]:
     """Judgements that count, grouped by comparison."""
     groups: dict[str, list[Judgement]] = defaultdict(list)
     for judgement in judgements:
@@ -40,72 +37,99 @@ def by_comparison(judgements: Sequence[Judgement]) -> dict[str, list[Judgement]]
     return dict(groups)
 
 
-def agreement(judgements: Sequence[Judgement], *, seed: int = 0, resamples: int = 1000) -> Estimate:
+def _voices(judgements: Iterable[Judgement]) -> list[dict[str, Verdict]]:
+    """For each comparison, what each of its raters says."""
+    return [{j.rater: j.verdict for j in group} for group in by_comparison(judgements).values()]
+
+
+def _same(one: Verdict, other: Verdict, tie_credit: float) -> float:
+    if one is other:
+        return 1.0
+    return tie_credit if Verdict.TIE in (one, other) else 0.0
+
+
+def agreement(
+    judgements: Sequence[Judgement], *, tie_credit: float = 0.0, seed: int = 0, resamples: int = 1000
+) -> Estimate:
     """Share of pairs of raters on one comparison who gave the same verdict.
 
     The interval is a bootstrap over comparisons, because verdicts on one comparison hang together.
 
+    Args:
+        judgements: All of them; those that do not count are left out here.
+        tie_credit: What a tie against a side counts: 0 is disagreement, 0.5 is half an agreement.
+            Two ties always agree.
+        seed: Of the bootstrap.
+        resamples: Of the bootstrap.
+
     Returns:
-        The share; `n` is the number of pairs of raters. NaN when nobody shared a comparison.
+        The share; `n` is the number of pairs of raters, `units` that of comparisons with a pair.
+        NaN when nobody shared a comparison.
+
+    Raises:
+        ConfigError: `tie_credit` is not between 0 and 1.
     """
-    same, pairs = [], []
-    for group in by_comparison(judgements).values():
-        verdicts = [(a.verdict, b.verdict) for a, b in combinations(group, 2) if a.rater != b.rater]
-        if verdicts:
-            same.append(sum(a == b for a, b in verdicts))
-            pairs.append(len(verdicts))
-    return ratio(np.array(same, dtype=float), np.array(pairs, dtype=float), seed=seed, resamples=resamples)
+    if not 0 <= tie_credit <= 1:
+        raise ConfigError("tie_credit is out of range", expected="0 to 1", found=str(tie_credit))
+    units = []
+    for voices in _voices(judgements):
+        pairs = list(combinations(voices.values(), 2))
+        if pairs:
+            units.append(_Unit(sum(_same(a, b, tie_credit) for a, b in pairs), len(pairs)))
+    return ratio([u.same for u in units], [u.pairs for u in units], seed=seed, resamples=resamples)
 
 
-def ratio(parts: np.ndarray, wholes: np.ndarray, *, seed: int, resamples: int = 1000) -> Estimate:
-    """sum(parts) / sum(wholes) over units that are resampled together."""
-    if len(parts) == 0 or wholes.sum() == 0:
-        return Estimate(float("nan"), float("nan"), float("nan"), 0)
-    rng = np.random.default_rng(seed)
-    weights = rng.multinomial(len(parts), np.full(len(parts), 1 / len(parts)), size=resamples)
-    totals = weights @ wholes
-    draws = (weights @ parts)[totals > 0] / totals[totals > 0]
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return Estimate(float(parts.sum() / wholes.sum()), float(low), float(high), int(wholes.sum()))
-
-
-def krippendorff_alpha(judgements: Sequence[Judgement]) -> float:
+def krippendorff_alpha(judgements: Sequence[Judgement], *, seed: int = 0, resamples: int = 1000) -> Estimate:
     """Krippendorff's alpha for nominal verdicts: 1 is perfect, 0 is chance.
 
-    alpha = 1 - D_observed / D_expected over comparisons with at least two raters.
+        alpha = 1 - D_observed / D_expected over comparisons with at least two raters.
 
     Returns:
-        NaN when no comparison has two raters, 1 when only one verdict was ever given.
+        The value, with a bootstrap over comparisons; `n` is the number of verdicts, `units` that of
+        comparisons. NaN when no comparison has two raters, 1 when only one verdict was ever given.
+        The ends are NaN where resampling cannot tell them, as for perfect agreement.
 
     Source:
         Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability".
     """
-    units = [[j.verdict for j in group] for group in by_comparison(judgements).values() if len(group) > 1]
+    units = [list(voices.values()) for voices in _voices(judgements) if len(voices) > 1]
     if not units:
-        return float("nan")
-    totals: dict[Verdict, int] = defaultdict(int)
-    observed = 0.0
-    for unit in units:
-        counts = {verdict: unit.count(verdict) for verdict in DIRECTED}
-        disagreeing = len(unit) ** 2 - sum(count**2 for count in counts.values())
-        observed += disagreeing / (len(unit) - 1)
-        for verdict, count in counts.items():
-            totals[verdict] += count
-    n = sum(totals.values())
-    expected = (n**2 - sum(count**2 for count in totals.values())) / (n - 1)
-    return 1.0 if expected == 0 else 1.0 - observed / expected
+        return unknown()
+    counts = np.array([[unit.count(verdict) for verdict in DIRECTED] for unit in units], dtype=float)
+    sizes = counts.sum(axis=1)
+    disagreeing = (sizes**2 - (counts**2).sum(axis=1)) / (sizes - 1)
+
+    def alpha(weights: np.ndarray) -> np.ndarray:
+        totals = weights @ counts
+        n = totals.sum(axis=1)
+        expected = (n**2 - (totals**2).sum(axis=1)) / (n - 1)
+        # Where nothing varies, nobody disagreed either.
+        return np.asarray(1.0 - (weights @ disagreeing) / np.where(expected > 0, expected, 1.0))
+
+    value = float(alpha(np.ones((1, len(units))))[0])
+    low, high = interval(alpha, len(units), seed=seed, resamples=resamples)
+    if low == high:
+        low = high = float("nan")
+    return Estimate(value, low, high, int(sizes.sum()), len(units))
 
 
-def agreement_by_rater(judgements: Sequence[Judgement], *, seed: int = 0) -> dict[str, Estimate]:
-    """For each rater, how often the other raters of a comparison gave the same verdict."""
-    same: dict[str, list[float]] = defaultdict(list)
-    pairs: dict[str, list[float]] = defaultdict(list)
-    for group in by_comparison(judgements).values():
-        for judgement in group:
-            others = [other for other in group if other.rater != judgement.rater]
+def agreement_by_rater(
+    judgements: Sequence[Judgement], *, tie_credit: float = 0.0, seed: int = 0
+) -> dict[str, Estimate]:
+    """For each rater, how often the other raters of a comparison gave the same verdict.
+
+    Returns:
+        By rater, in order of their ids; `n` is the number of others that they were compared with.
+        A rater who shared no comparison is not in it.
+    """
+    units: dict[str, list[_Unit]] = defaultdict(list)
+    for voices in _voices(judgements):
+        for rater, verdict in voices.items():
+            others = [said for other, said in voices.items() if other != rater]
             if others:
-                same[judgement.rater].append(sum(other.verdict == judgement.verdict for other in others))
-                pairs[judgement.rater].append(len(others))
+                same = sum(_same(verdict, said, tie_credit) for said in others)
+                units[rater].append(_Unit(same, len(others)))
     return {
-        rater: ratio(np.array(same[rater]), np.array(pairs[rater]), seed=seed, resamples=300) for rater in sorted(same)
+        rater: ratio([u.same for u in units[rater]], [u.pairs for u in units[rater]], seed=seed, resamples=300)
+        for rater in sorted(units)
     }

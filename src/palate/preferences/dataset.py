@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from palate.core.artefacts import Manifest, Workspace
-from palate.core.errors import DataError, MissingArtefact
+from palate.core.errors import ConfigError, DataError, MissingArtefact
 from palate.core.ids import content_id, derive_seed
 from palate.core.records import Demonstration, Preference, Prompt
 
 SPLITS = ("train", "heldout")
 T = TypeVar("T")
+
+
+def check_fraction(heldout_fraction: float) -> None:
+    """Refuse a share of held-out prompts that leaves nothing to train on.
+
+    Raises:
+        ConfigError: it is not in [0, 1).
+    """
+    if not 0 <= heldout_fraction < 1:
+        raise ConfigError("--heldout-fraction is out of range", expected="0 to below 1", found=str(heldout_fraction))
 
 
 def side(prompt_id: str, heldout_fraction: float, seed: int) -> str:
@@ -22,10 +33,23 @@ def side(prompt_id: str, heldout_fraction: float, seed: int) -> str:
 
 
 def write_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """One JSON object a line."""
-    with path.open("w", encoding="utf-8") as handle:
-        for row in rows:
-            handle.write(json.dumps(row, ensure_ascii=False) + "\n")
+    """One JSON object a line.
+
+    Raises:
+        DataError: a text cannot be written as UTF-8; it names the line.
+    """
+    with path.open("w", encoding="utf-8", newline="\n") as handle:
+        for number, row in enumerate(rows, start=1):
+            try:
+                handle.write(json.dumps(row, ensure_ascii=False) + "\n")
+            except UnicodeEncodeError as error:
+                raise DataError(
+                    "a text cannot be written",
+                    where=f"{path.name}:{number}",
+                    expected="text that can be written as UTF-8",
+                    found=ascii(error.object[max(0, error.start - 20) : error.end + 20]),
+                    hint="repair or drop the row; half of a surrogate pair is no character",
+                ) from error
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -33,71 +57,111 @@ def read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
     Raises:
         MissingArtefact: there is no such file.
-        DataError: a line is no JSON object; it names the line.
+        DataError: a line is no JSON object, or not UTF-8; it names the line.
     """
     if not path.is_file():
         raise MissingArtefact(f"there is no file {path}")
-    with path.open(encoding="utf-8") as handle:
-        for number, line in enumerate(handle, start=1):
-            if not line.strip():
+    with path.open("rb") as handle:
+        for number, raw in enumerate(handle, start=1):
+            if not raw.strip():
                 continue
-            where = f"{path}:{number}"
+            where, found = f"{path}:{number}", raw.decode("utf-8", "replace").strip()[:80]
             try:
-                row = json.loads(line)
+                row = json.loads(raw.decode("utf-8"))
+            except UnicodeDecodeError as error:
+                raise DataError("a line is not UTF-8", where=where, found=found) from error
             except ValueError as error:
-                raise DataError("a line is not JSON", where=where, found=line.strip()[:80]) from error
+                raise DataError("a line is not JSON", where=where, found=found) from error
             if not isinstance(row, dict):
-                raise DataError("a line is not a JSON object", where=where, found=line.strip()[:80])
+                raise DataError("a line is not a JSON object", where=where, found=found)
             yield where, row
 
 
 def _load(path: Path | str, split: str, build: Callable[[dict[str, Any]], T], columns: str) -> list[T]:
     path = Path(path)
+    if path.is_dir() and split not in SPLITS:
+        raise ConfigError("there is no such split", expected=" or ".join(SPLITS), found=split)
     file = path / f"{split}.jsonl" if path.is_dir() else path
     result = []
     for where, row in read_lines(file):
         try:
             result.append(build(row))
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(
-                "a row of a dataset cannot be used", where=where, expected=columns, found=f"{error!r}"[:200]
-            ) from error
+        except KeyError as error:
+            found = f"no {error.args[0]}, but {', '.join(row)}"
+            raise DataError("a row of a dataset lacks a column", where=where, expected=columns, found=found) from error
+        except (TypeError, ValueError, AttributeError) as error:
+            found = error.what if isinstance(error, DataError) else str(error)
+            raise DataError("a row of a dataset cannot be used", where=where, expected=columns, found=found) from error
     return result
 
 
+def _text(row: Mapping[str, Any], column: str) -> str:
+    value = row[column]
+    if not isinstance(value, str):
+        raise TypeError(f"{column} is {json.dumps(value)[:80]}, not a text")
+    return value
+
+
+def _number(value: Any, column: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        raise TypeError(f"{column} is {json.dumps(value)[:80]}, not a number from 0 on")
+    return float(value)
+
+
+def _prompt(row: Mapping[str, Any]) -> Prompt:
+    messages = row["prompt"]
+    if not isinstance(messages, list) or not messages:
+        raise TypeError(f"prompt is {json.dumps(messages)[:80]}, not a list of messages")
+    kind = _text(row, "kind") if "kind" in row else ""
+    return Prompt.from_dicts([{name: _text(m, name) for name in ("role", "content")} for m in messages], kind)
+
+
 def load_preferences(path: Path | str, split: str = "train") -> list[Preference]:
-    """Preferences of a dataset folder, or of one of its files."""
+    """Preferences of a dataset folder, or of one of its files.
+
+    Raises:
+        MissingArtefact: there is no such file.
+        DataError: a row cannot be used; it names file and line.
+    """
     return _load(path, split, _preference, "prompt, chosen, rejected, p_chosen, comparison")
 
 
 def load_demonstrations(path: Path | str, split: str = "train") -> list[Demonstration]:
-    """Demonstrations of a dataset folder, or of one of its files."""
+    """Demonstrations of a dataset folder, or of one of its files.
+
+    Raises:
+        MissingArtefact: there is no such file.
+        DataError: a row cannot be used; it names file and line.
+    """
     return _load(
         path,
         split,
-        lambda row: Demonstration(
-            prompt=Prompt.from_dicts(row["prompt"], row.get("kind", "")), completion=row["completion"]
-        ),
+        lambda row: Demonstration(prompt=_prompt(row), completion=_text(row, "completion")),
         "prompt, completion",
     )
 
 
 def load_prompts(path: Path | str, split: str = "train") -> list[Prompt]:
-    """The distinct prompts of a dataset folder, or of one of its files, in order."""
-    found = _load(path, split, lambda row: Prompt.from_dicts(row["prompt"], row.get("kind", "")), "prompt")
+    """The distinct prompts of a dataset folder, or of one of its files, in order.
+
+    Raises:
+        MissingArtefact: there is no such file.
+        DataError: a row cannot be used; it names file and line.
+    """
+    found = _load(path, split, _prompt, "prompt")
     return list({prompt.id: prompt for prompt in found}.values())
 
 
 def _preference(row: dict[str, Any]) -> Preference:
-    first, second, tie = row.get("votes", (0, 0, 0))
+    chosen, rejected, tie = (int(_number(vote, "votes")) for vote in row.get("votes", (0, 0, 0)))
     return Preference(
-        comparison=row["comparison"],
-        prompt=Prompt.from_dicts(row["prompt"], row.get("kind", "")),
-        chosen=row["chosen"],
-        rejected=row["rejected"],
-        p_chosen=row["p_chosen"],
-        weight=row.get("weight", 1.0),
-        votes=(first, second, tie),
+        comparison=_text(row, "comparison"),
+        prompt=_prompt(row),
+        chosen=_text(row, "chosen"),
+        rejected=_text(row, "rejected"),
+        p_chosen=_number(row["p_chosen"], "p_chosen"),
+        weight=_number(row.get("weight", 1.0), "weight"),
+        votes=(chosen, rejected, tie),
     )
 
 
@@ -123,7 +187,21 @@ def freeze_demonstrations(
     heldout_fraction: float = 0.05,
     seed: int = 0,
 ) -> Path:
-    """A dataset artefact of demonstrations, split by prompt."""
+    """A dataset artefact of demonstrations, split by prompt.
+
+    Args:
+        demonstrations: What to freeze, in the order in which it is written.
+        workspace: Where the dataset goes.
+        heldout_fraction: Share of prompts that are kept for evaluation, in [0, 1).
+        seed: Of the split.
+
+    Raises:
+        ConfigError: the fraction is out of range.
+        DataError: there is no demonstration to freeze, or one cannot be written.
+    """
+    check_fraction(heldout_fraction)
+    if not demonstrations:
+        raise DataError("there is no demonstration to freeze", expected="at least one")
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in SPLITS}
     for d in demonstrations:
         rows[side(d.prompt.id, heldout_fraction, seed)].append(

@@ -1,25 +1,28 @@
-"""Open the journal, and write to it in transactions that either happen or do not.
+"""Open the journal, read one moment of it, and write in transactions that either happen or do not.
 
 SQLite in WAL mode with `synchronous=FULL`: a write that was acknowledged survives `kill -9`, and a
 loss of power too. Writers begin with BEGIN IMMEDIATE, so that two of them wait for each other
-instead of failing half-way.
+instead of failing half-way. Readers wait for nobody, and nobody for them.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DatabaseError
-from sqlalchemy.pool import NullPool
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DatabaseError, DisconnectionError, IntegrityError, OperationalError
 
-from palate.core.errors import StoreError
-from palate.store import schema
+from palate.core.errors import DataError, StoreError
+from palate.store import opening
+
+_WRITES = "palate_writes"
 
 
 class Journal:
@@ -28,53 +31,86 @@ class Journal:
     def __init__(self, engine: Engine, path: Path) -> None:
         self.engine = engine
         self.path = path
+        self._view = threading.local()
 
     @classmethod
     def open(cls, path: Path | str) -> Journal:
-        """Open a journal, or make one where there is none.
+        """Open a journal, or make one where there is none. Several processes may do so at once.
 
         Raises:
-            StoreError: the file is something else, or was written by a newer Palate.
+            StoreError: the file is something else (it is not touched then), was written by a newer
+                Palate, or is held by others for too long.
         """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": 30})
+        opening.prepare(path)
+        url = URL.create("sqlite", database=str(path))
+        engine = create_engine(url, max_overflow=-1, connect_args={"timeout": opening.BUSY_S})
         event.listen(engine, "connect", _on_connect)
+        event.listen(engine, "checkout", _on_checkout)
         event.listen(engine, "begin", _on_begin)
-        journal = cls(engine, path)
-        try:
-            journal._prepare()
-        except DatabaseError as error:
-            raise _not_a_journal(path, str(error.orig)) from error
-        return journal
-
-    def _prepare(self) -> None:
-        with self.transaction() as connection:
-            version = connection.execute(text("PRAGMA user_version")).scalar_one()
-            application = connection.execute(text("PRAGMA application_id")).scalar_one()
-            tables = connection.execute(text("SELECT count(*) FROM sqlite_master")).scalar_one()
-            if version == 0 and tables == 0:
-                schema.metadata.create_all(connection)
-                for trigger in schema.TRIGGERS:
-                    connection.execute(text(trigger))
-                connection.execute(text(f"PRAGMA user_version = {schema.VERSION}"))
-                connection.execute(text(f"PRAGMA application_id = {schema.APPLICATION_ID}"))
-                return
-        if application != schema.APPLICATION_ID:
-            raise _not_a_journal(self.path, "another SQLite database")
-        if version > schema.VERSION:
-            raise StoreError(
-                f"{self.path} was written by a newer Palate",
-                expected=f"tables of version {schema.VERSION} or older",
-                found=f"version {version}",
-                hint="upgrade Palate",
-            )
+        return cls(engine, path)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """A write transaction: what is done in it is committed as a whole, or not at all."""
-        with self.engine.begin() as connection:
-            yield connection
+        """A write transaction: what is done in it is committed as a whole, or not at all.
+
+        Raises:
+            StoreError: others held the file for too long, the disk is full or damaged, or the
+                transaction tried to edit what is append-only.
+            DataError: a text cannot be stored as UTF-8.
+        """
+        with self._speaking(), self.engine.connect() as connection:
+            connection = connection.execution_options(**{_WRITES: True})
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A view of one moment: what others write meanwhile is not seen, here or in nested views.
+
+        Queries of this package that are called inside see the same moment.
+
+        Raises:
+            StoreError: the file cannot be read.
+        """
+        outer: Connection | None = getattr(self._view, "connection", None)
+        if outer is not None:
+            yield outer
+            return
+        with self._speaking(), self.engine.connect() as connection:
+            self._view.connection = connection
+            try:
+                yield connection
+            finally:
+                self._view.connection = None
+
+    @contextmanager
+    def _speaking(self) -> Iterator[None]:
+        """Say in Palate's words what the database refuses."""
+        try:
+            yield
+        except IntegrityError as error:
+            if "append-only" not in str(error.orig):
+                raise
+            raise StoreError(
+                "the journal refuses an edit",
+                where=str(self.path),
+                expected="rows that are added and never changed",
+                found=str(error.orig),
+                hint="a correction is a new judgement that supersedes the old one",
+            ) from error
+        except DatabaseError as error:
+            if type(error) not in (DatabaseError, OperationalError):
+                raise
+            raise opening.refused(self.path, str(error.orig)) from error
+        except UnicodeEncodeError as error:
+            raise DataError(
+                "a text cannot be stored",
+                expected="text that can be written as UTF-8",
+                found=ascii(error.object[max(0, error.start - 20) : error.end + 20]),
+                hint="repair or drop the row; half of a surrogate pair is no character",
+            ) from error
 
     def close(self) -> None:
         """Let go of the file."""
@@ -89,21 +125,21 @@ class Journal:
         self.close()
 
 
-def _on_connect(connection: sqlite3.Connection, _: Any) -> None:
+def _on_connect(connection: sqlite3.Connection, record: Any) -> None:
+    record.info["pid"] = os.getpid()
     # The driver must not begin transactions by itself; `_on_begin` does.
     connection.isolation_level = None
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    for pragma in ("synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
+def _on_checkout(_: sqlite3.Connection, record: Any, proxy: Any) -> None:
+    # SQLite forbids using a connection that was opened before a fork: a child opens its own.
+    if record.info["pid"] != os.getpid():
+        record.dbapi_connection = proxy.dbapi_connection = None
+        raise DisconnectionError(f"opened by process {record.info['pid']}")
+
+
 def _on_begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _not_a_journal(path: Path, found: str) -> StoreError:
-    return StoreError(
-        f"{path} is not a journal of Palate",
-        expected="a file that Palate made, or none",
-        found=found,
-        hint="give another path",
-    )
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -12,7 +12,9 @@ from palate.core.errors import DataError
 from palate.core.records import Judgement, Verdict
 from palate.store import schema
 from palate.store.journal import Journal
+from palate.store.lookup import matching
 
+# Not `judged_at`: who sends a judgement again may stamp it again, and the first stamp stays.
 _CONTENT = (
     "comparison",
     "rater",
@@ -36,16 +38,20 @@ def judge(journal: Journal, judgements: Sequence[Judgement]) -> int:
 
     Raises:
         DataError: a comparison or rater is unknown, a uid was used for something else, or a
-            judgement supersedes one of another rater or comparison. Nothing is stored then.
+            judgement supersedes one of another rater or comparison, or one that is superseded
+            already. Nothing is stored then.
     """
     if not judgements:
         return 0
     table = schema.judgement
     with journal.transaction() as connection:
-        uids = {j.uid for j in judgements} | {j.supersedes for j in judgements if j.supersedes}
-        known = {row.uid: dict(row._mapping) for row in _by(connection, table.c.uid, uids)}
-        comparisons = {row.id for row in _by(connection, schema.comparison.c.id, {j.comparison for j in judgements})}
-        raters = {row.id for row in _by(connection, schema.rater.c.id, {j.rater for j in judgements})}
+        superseded = {j.supersedes for j in judgements if j.supersedes}
+        uids = {j.uid for j in judgements} | superseded
+        known = {row.uid: dict(row._mapping) for row in matching(connection, select(table), table.c.uid, uids)}
+        later = select(table.c.supersedes, table.c.uid).where(table.c.supersedes != "")
+        heirs = {row.supersedes: row.uid for row in matching(connection, later, table.c.supersedes, superseded)}
+        comparisons = _ids(connection, schema.comparison.c.id, {j.comparison for j in judgements})
+        raters = _ids(connection, schema.rater.c.id, {j.rater for j in judgements})
         fresh: dict[str, dict[str, Any]] = {}
         for j in judgements:
             row = _row(j)
@@ -53,7 +59,10 @@ def judge(journal: Journal, judgements: Sequence[Judgement]) -> int:
             if earlier is not None:
                 _same(j, row, earlier)
                 continue
-            _check(j, comparisons, raters, known | fresh)
+            _check(j, comparisons, raters)
+            if j.supersedes:
+                _check_correction(j, known.get(j.supersedes) or fresh.get(j.supersedes), heirs.get(j.supersedes))
+                heirs[j.supersedes] = j.uid
             fresh[j.uid] = row
         if fresh:
             connection.execute(insert(table), list(fresh.values()))
@@ -77,19 +86,19 @@ def judgements(journal: Journal, source: str | None = None, *, current: bool = T
         query = query.join(schema.comparison, schema.comparison.c.id == table.c.comparison).where(
             schema.comparison.c.source == source
         )
-    with journal.engine.connect() as connection:
+    with journal.reading() as connection:
         found = [_judgement(row) for row in connection.execute(query)]
-    superseded = {j.supersedes for j in found if j.supersedes} if current else set()
-    return [j for j in found if j.uid not in superseded]
+    return without_superseded(found) if current else found
 
 
-def _by(connection: Connection, column: Any, values: set[str]) -> list[Any]:
-    wanted = sorted(values)
-    rows: list[Any] = []
-    for start in range(0, len(wanted), 500):
-        query = select(column.table).where(column.in_(wanted[start : start + 500]))
-        rows.extend(connection.execute(query).all())
-    return rows
+def without_superseded(judgements: Sequence[Judgement]) -> list[Judgement]:
+    """Those that no other of them supersedes, in their order."""
+    superseded = {j.supersedes for j in judgements if j.supersedes}
+    return [j for j in judgements if j.uid not in superseded]
+
+
+def _ids(connection: Connection, column: Any, values: set[str]) -> set[str]:
+    return {row[0] for row in matching(connection, select(column), column, values)}
 
 
 def _row(j: Judgement) -> dict[str, Any]:
@@ -136,18 +145,28 @@ def _same(j: Judgement, row: dict[str, Any], earlier: dict[str, Any]) -> None:
         )
 
 
-def _check(j: Judgement, comparisons: set[str], raters: set[str], known: dict[str, dict[str, Any]]) -> None:
+def _check(j: Judgement, comparisons: set[str], raters: set[str]) -> None:
     where = f"judgement {j.uid}"
     if j.comparison not in comparisons:
         raise DataError("a judgement is of an unknown comparison", where=where, found=j.comparison)
     if j.rater not in raters:
         raise DataError("a judgement is by an unknown rater", where=where, found=j.rater)
-    if j.supersedes:
-        old = known.get(j.supersedes)
-        if old is None or (old["rater"], old["comparison"]) != (j.rater, j.comparison):
-            raise DataError(
-                "a judgement supersedes one that is not its own",
-                where=where,
-                expected="an earlier judgement of the same comparison by the same rater",
-                found=j.supersedes,
-            )
+
+
+def _check_correction(j: Judgement, old: dict[str, Any] | None, heir: str | None) -> None:
+    where = f"judgement {j.uid}"
+    if old is None or (old["rater"], old["comparison"]) != (j.rater, j.comparison):
+        raise DataError(
+            "a judgement supersedes one that is not its own",
+            where=where,
+            expected="an earlier judgement of the same comparison by the same rater",
+            found=j.supersedes,
+        )
+    if heir is not None:
+        # Two heirs would both be current, and the rater would have two votes.
+        raise DataError(
+            "a judgement supersedes one that is superseded already",
+            where=where,
+            expected=f"{heir}, the newer one",
+            found=j.supersedes,
+        )

@@ -1,7 +1,8 @@
 """The queue: who judges what next. People and simulated raters take from it alike.
 
 A rater takes tasks under a lease; a judgement closes it, and time gives it back. No comparison is
-ever held or judged by more raters than were asked for.
+given to more raters than were asked for. (Who judges after their lease ran out is still heard: a
+judgement is never thrown away, so such a comparison can end with one more.)
 """
 
 from __future__ import annotations
@@ -13,24 +14,41 @@ from dataclasses import dataclass
 
 from sqlalchemy import delete, insert, text
 
+from palate.core.errors import ConfigError
+from palate.core.ids import derive_seed
 from palate.core.records import Comparison, Prompt
 from palate.store import schema
 from palate.store.journal import Journal
+from palate.store.lookup import require
+
+_PRIME = 2**31 - 1
+_X = f"((c.seq * :factor + :shift) % {_PRIME})"
+_ORDER = f"{_X} * {_X} % {_PRIME} * {_X} % {_PRIME}"
+"""A cubic congruence: scatters neighbours, and no product leaves 64 bits."""
 
 _NEXT = text(
-    """
-    SELECT c.id, c.prompt, c.first, c.second, c.source, p.messages, p.kind, a.text AS first_text, b.text AS second_text
-    FROM comparison c
+    f"""
+    WITH next AS MATERIALIZED (
+      SELECT c.seq, {_ORDER} AS place
+      FROM comparison c
+      WHERE (:source IS NULL OR c.source = :source)
+        AND NOT EXISTS (SELECT 1 FROM judgement j WHERE j.comparison = c.id AND j.rater = :rater)
+        AND NOT EXISTS (SELECT 1 FROM lease l WHERE l.comparison = c.id AND l.rater = :rater)
+        AND (
+          SELECT count(DISTINCT j.rater) FROM judgement j
+          WHERE j.comparison = c.id AND j.verdict <> 'skip'
+            AND NOT EXISTS (SELECT 1 FROM judgement k WHERE k.supersedes = j.uid AND k.supersedes <> '')
+        ) + (SELECT count(*) FROM lease l WHERE l.comparison = c.id) < :wanted
+      ORDER BY place, c.seq
+      LIMIT :count
+    )
+    SELECT c.prompt, c.first, c.second, c.source, p.messages, p.kind, a.text AS first_text, b.text AS second_text
+    FROM next
+    JOIN comparison c ON c.seq = next.seq
     JOIN prompt p ON p.id = c.prompt
     JOIN completion a ON a.id = c.first
     JOIN completion b ON b.id = c.second
-    WHERE (:source IS NULL OR c.source = :source)
-      AND NOT EXISTS (SELECT 1 FROM judgement j WHERE j.comparison = c.id AND j.rater = :rater)
-      AND NOT EXISTS (SELECT 1 FROM lease l WHERE l.comparison = c.id AND l.rater = :rater)
-      AND (SELECT count(DISTINCT j.rater) FROM judgement j WHERE j.comparison = c.id AND j.verdict <> 'skip')
-        + (SELECT count(*) FROM lease l WHERE l.comparison = c.id) < :wanted
-    ORDER BY (c.seq * 2654435761 + :seed * 40503) % 4294967291
-    LIMIT :count
+    ORDER BY next.place, next.seq
     """
 )
 
@@ -64,19 +82,34 @@ def take(
         journal: The journal.
         rater: Who asks. What they judged, skipped or hold already is not given again.
         count: At most so many.
-        judgements_wanted: A comparison with so many judgements, or raters at work, is left out.
-            Skips do not count.
+        judgements_wanted: A comparison that so many raters have judged, or are at work on, is left
+            out. Skips do not count, nor do judgements that were superseded.
         lease_s: After so many seconds a task that was not judged goes back.
-        seed: Of the order, which is the same for everybody.
+        seed: Of the order, which is the same for everybody who gives the same seed.
         source: Only comparisons of this source.
+
+    Raises:
+        ConfigError: `count` is negative, or nothing is wanted.
+        DataError: the rater is unknown.
     """
+    if count < 0 or judgements_wanted < 1:
+        raise ConfigError(
+            "a request to the queue asks for nothing that it can give",
+            expected="count 0 or more, judgements_wanted 1 or more",
+            found=f"count {count}, judgements_wanted {judgements_wanted}",
+        )
     now = time.time()
+    asked = {
+        "source": source,
+        "rater": rater,
+        "wanted": judgements_wanted,
+        "count": count,
+        "factor": 1 + derive_seed(seed, "queue", "factor") % (_PRIME - 1),
+        "shift": derive_seed(seed, "queue", "shift") % _PRIME,
+    }
     with journal.transaction() as connection:
+        require(connection, schema.rater.c.id, [rater], who="requests to the queue")
         connection.execute(delete(schema.lease).where(schema.lease.c.expires_s < now))
-        rows = connection.execute(
-            _NEXT,
-            {"source": source, "rater": rater, "wanted": judgements_wanted, "seed": seed, "count": count},
-        ).all()
         tasks = [
             Task(
                 lease=uuid.uuid4().hex,
@@ -85,21 +118,14 @@ def take(
                 first=row.first_text,
                 second=row.second_text,
             )
-            for row in rows
+            for row in connection.execute(_NEXT, asked).all()
         ]
-        if tasks:
-            connection.execute(
-                insert(schema.lease),
-                [
-                    {
-                        "uid": task.lease,
-                        "comparison": task.comparison.id,
-                        "rater": rater,
-                        "expires_s": now + lease_s,
-                    }
-                    for task in tasks
-                ],
-            )
+        leases = [
+            {"uid": task.lease, "comparison": task.comparison.id, "rater": rater, "expires_s": now + lease_s}
+            for task in tasks
+        ]
+        if leases:
+            connection.execute(insert(schema.lease), leases)
     return tasks
 
 

@@ -3,29 +3,76 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from sqlalchemy import Table, func, select
+from sqlalchemy import Connection, Table, func, select
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import IntegrityError
 
+from palate.core.errors import DataError
 from palate.core.records import Comparison, Completion, Prompt, Rater
 from palate.store import schema
 from palate.store.journal import Journal
+from palate.store.lookup import require
 
 _BATCH = 2000
 
 
-def _add(journal: Journal, table: Table, rows: Sequence[Mapping[str, object]]) -> int:
-    """Insert what is not there yet, in one transaction; the number of new rows."""
+def _add(
+    journal: Journal,
+    table: Table,
+    rows: Sequence[Mapping[str, object]],
+    check: Callable[[Connection, int], None] | None = None,
+) -> int:
+    """Insert what is not there yet, in one transaction; the number of new rows.
+
+    Args:
+        journal: The journal.
+        table: Where to.
+        rows: What.
+        check: Looks at the rows whose `seq` is above a number, and raises for what cannot stay.
+    """
     if not rows:
         return 0
     with journal.transaction() as connection:
-        count = select(func.count()).select_from(table)
-        before = connection.execute(count).scalar_one()
+        state = select(func.count(), func.coalesce(func.max(table.c.seq), 0)).select_from(table)
+        before, last = connection.execute(state).one()
         statement = insert(table).on_conflict_do_nothing(index_elements=["id"])
-        for start in range(0, len(rows), _BATCH):
-            connection.execute(statement, rows[start : start + _BATCH])
-        return int(connection.execute(count).scalar_one() - before)
+        try:
+            for start in range(0, len(rows), _BATCH):
+                connection.execute(statement, rows[start : start + _BATCH])
+        except IntegrityError:
+            _name_the_missing(connection, table, rows)
+            raise
+        if check is not None:
+            check(connection, last)
+        return int(connection.execute(state).one()[0] - before)
+
+
+def _name_the_missing(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
+    for column in table.columns:
+        for key in column.foreign_keys:
+            require(connection, key.column, {str(row[column.name]) for row in rows}, who=f"{table.name}s")
+
+
+def _one_prompt(connection: Connection, last: int) -> None:
+    """Refuse new comparisons whose sides answer another prompt, or are one and the same."""
+    shown, first, second = schema.comparison, schema.completion.alias("a"), schema.completion.alias("b")
+    query = (
+        select(shown.c.id, shown.c.prompt, first.c.prompt, second.c.prompt)
+        .join(first, first.c.id == shown.c.first)
+        .join(second, second.c.id == shown.c.second)
+        .where(shown.c.seq > last)
+        .where((first.c.prompt != shown.c.prompt) | (second.c.prompt != shown.c.prompt) | (first.c.id == second.c.id))
+        .order_by(shown.c.seq)
+    )
+    if wrong := connection.execute(query).first():
+        raise DataError(
+            "a comparison does not hold two completions of its prompt",
+            where=f"comparison {wrong[0]}",
+            expected=f"two different completions of prompt {wrong[1]}",
+            found="the same completion twice" if wrong[2] == wrong[3] == wrong[1] else f"{wrong[2]} and {wrong[3]}",
+        )
 
 
 def add_prompts(journal: Journal, prompts: Iterable[Prompt]) -> int:
@@ -35,7 +82,11 @@ def add_prompts(journal: Journal, prompts: Iterable[Prompt]) -> int:
 
 
 def add_completions(journal: Journal, completions: Iterable[Completion]) -> int:
-    """Add completions of known prompts; the number of new ones."""
+    """Add completions of known prompts; the number of new ones.
+
+    Raises:
+        DataError: a prompt is unknown. Nothing is added then.
+    """
     rows = [
         {
             "id": c.id,
@@ -52,11 +103,18 @@ def add_completions(journal: Journal, completions: Iterable[Completion]) -> int:
 
 
 def add_comparisons(journal: Journal, comparisons: Iterable[Comparison]) -> int:
-    """Add comparisons of known completions; the number of new ones."""
+    """Add comparisons of known completions; the number of new ones.
+
+    A comparison that is there keeps the source under which it came first.
+
+    Raises:
+        DataError: a prompt or completion is unknown, or the sides are not two completions of the
+            comparison's prompt. Nothing is added then.
+    """
     rows = [
         {"id": c.id, "prompt": c.prompt, "first": c.first, "second": c.second, "source": c.source} for c in comparisons
     ]
-    return _add(journal, schema.comparison, rows)
+    return _add(journal, schema.comparison, rows, _one_prompt)
 
 
 def add_raters(journal: Journal, raters: Iterable[Rater]) -> int:
@@ -66,14 +124,14 @@ def add_raters(journal: Journal, raters: Iterable[Rater]) -> int:
 
 def prompts(journal: Journal) -> dict[str, Prompt]:
     """All prompts by id."""
-    with journal.engine.connect() as connection:
+    with journal.reading() as connection:
         rows = connection.execute(select(schema.prompt).order_by(schema.prompt.c.seq))
         return {row.id: Prompt.from_dicts(json.loads(row.messages), row.kind) for row in rows}
 
 
 def completions(journal: Journal) -> dict[str, Completion]:
     """All completions by id."""
-    with journal.engine.connect() as connection:
+    with journal.reading() as connection:
         rows = connection.execute(select(schema.completion).order_by(schema.completion.c.seq))
         return {
             row.id: Completion(
@@ -93,7 +151,7 @@ def comparisons(journal: Journal, source: str | None = None) -> list[Comparison]
     query = select(schema.comparison).order_by(schema.comparison.c.seq)
     if source is not None:
         query = query.where(schema.comparison.c.source == source)
-    with journal.engine.connect() as connection:
+    with journal.reading() as connection:
         return [
             Comparison(prompt=row.prompt, first=row.first, second=row.second, source=row.source)
             for row in connection.execute(query)
@@ -102,7 +160,7 @@ def comparisons(journal: Journal, source: str | None = None) -> list[Comparison]
 
 def counts(journal: Journal) -> dict[str, int]:
     """How many rows each table holds."""
-    with journal.engine.connect() as connection:
+    with journal.reading() as connection:
         return {
             table.name: int(connection.execute(select(func.count()).select_from(table)).scalar_one())
             for table in schema.metadata.sorted_tables

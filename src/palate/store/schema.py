@@ -1,7 +1,7 @@
 """The tables of the journal, and the triggers that keep it append-only.
 
-One row is one fact. Comparisons and judgements are never changed or removed: the database itself
-refuses. Leases are the only thing that comes and goes.
+One row is one fact. Facts are never changed, replaced or removed: the database itself refuses.
+Leases are the only thing that comes and goes.
 """
 
 from __future__ import annotations
@@ -87,11 +87,32 @@ lease = Table(
 )
 Index("lease_comparison", lease.c.comparison)
 
-APPEND_ONLY = ("prompt", "completion", "comparison", "rater", "judgement")
+APPEND_ONLY = {"prompt": "id", "completion": "id", "comparison": "id", "rater": "id", "judgement": "uid"}
+"""Table to the column that identifies a row."""
 
-TRIGGERS = tuple(
-    f"CREATE TRIGGER IF NOT EXISTS {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
-    f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
-    for table in APPEND_ONLY
-    for verb in ("UPDATE", "DELETE")
-)
+
+def _parts() -> dict[str, str]:
+    # Few judgements supersede another: looking for those that do costs next to nothing.
+    parts = {
+        "judgement_supersedes": "CREATE INDEX IF NOT EXISTS judgement_supersedes ON judgement (supersedes) "
+        "WHERE supersedes <> ''"
+    }
+    for table, key in APPEND_ONLY.items():
+        refuse = f"RAISE(ABORT, '{table} is append-only')"
+        for verb in ("UPDATE", "DELETE"):
+            parts[f"{table}_no_{verb.lower()}"] = (
+                f"CREATE TRIGGER IF NOT EXISTS {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+                f"BEGIN SELECT {refuse}; END"
+            )
+        # INSERT OR REPLACE deletes without asking the triggers above. What has an id of its content
+        # may come again and is left as it is; a judgement may not, `judge` compares before it writes.
+        parts[f"{table}_no_replace"] = (
+            f"CREATE TRIGGER IF NOT EXISTS {table}_no_replace BEFORE INSERT ON {table} "
+            f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key} OR seq = NEW.seq) "
+            f"BEGIN SELECT {refuse if key == 'uid' else 'RAISE(IGNORE)'}; END"
+        )
+    return parts
+
+
+PARTS = _parts()
+"""Name to statement, beside the tables; a journal that lacks one is given it when it is opened."""

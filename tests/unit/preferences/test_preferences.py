@@ -42,7 +42,7 @@ def test_alpha_by_hand():
         + votes("c", "second", "second")
         + votes("d", "first", "second")
     )
-    assert krippendorff_alpha(given_) == pytest.approx(1 - 14 / 30)
+    assert krippendorff_alpha(given_).value == pytest.approx(1 - 14 / 30)
 
 
 @given(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9))

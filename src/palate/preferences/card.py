@@ -1,0 +1,98 @@
+"""The card of a dataset: what a person should know before using it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from palate.core.artefacts import Manifest
+from palate.core.records import Judgement, Preference, Verdict
+from palate.preferences.agreement import DIRECTED, agreement, by_comparison, krippendorff_alpha
+from palate.preferences.contents import Contents
+from palate.preferences.resampling import Estimate, ratio
+
+SIDES = (Verdict.FIRST, Verdict.SECOND)
+
+
+def write_card(manifest: Manifest, contents: Contents, split: Mapping[str, Sequence[Preference]]) -> str:
+    """The card as Markdown; the same contents give the same text."""
+    sections = [
+        [f"# Dataset `{manifest.id}`", "", *_amounts(manifest, contents, split)],
+        ["## Can it be trusted?", "", *_trust(contents)],
+        ["## What was left out", "", *_left_out(contents)],
+        ["## Kinds of prompts", "", *_kinds(contents)],
+    ]
+    return "\n\n".join("\n".join(section) for section in sections) + "\n"
+
+
+def _amounts(manifest: Manifest, contents: Contents, split: Mapping[str, Sequence[Preference]]) -> list[str]:
+    judgements, preferences = contents.judgements, contents.preferences
+    prompts = {name: len({p.prompt.id for p in split[name]}) for name in split}
+    times = sorted(j.judged_at for j in judgements)
+    sources = sorted({comparison.source or "(none)" for comparison in contents.comparisons})
+    return [
+        f"- {len(preferences)} preferences on {sum(prompts.values())} prompts, from {len(contents.comparisons)} "
+        f"comparisons and {len(judgements)} judgements by {len({j.rater for j in judgements})} raters",
+        f"- train: {len(split['train'])} preferences on {prompts['train']} prompts; held out: "
+        f"{len(split['heldout'])} on {prompts['heldout']} prompts; no prompt is on both sides",
+        f"- label: {manifest.config['label']}",
+        f"- judged from {times[0]} to {times[-1]}" if times else "- never judged",
+        f"- sources: {', '.join(sources)}",
+    ]
+
+
+def _trust(contents: Contents) -> list[str]:
+    judgements = contents.judgements
+    verdicts = Counter(j.verdict for j in judgements)
+    alpha = krippendorff_alpha(judgements)
+    return [
+        "Intervals are 95 %, resampled by comparison.",
+        "",
+        f"- two raters of one comparison agree: {_percent(agreement(judgements))} pairs of raters",
+        f"- the same, with a tie against a side as half: {_percent(agreement(judgements, tie_credit=0.5))}",
+        f"- Krippendorff's alpha (nominal; 1 is perfect, 0 is chance): {_decimal(alpha)}",
+        f"- verdicts: {', '.join(f'{name} {verdicts[name]}' for name in Verdict if verdicts[name])}",
+        f"- ties: {_percent(_share(judgements, DIRECTED, Verdict.TIE))} judgements",
+        f"- the longer completion was chosen: {_percent(_longer(contents.preferences))} decided comparisons "
+        "(50 % when length does not matter)",
+        f"- the first completion was chosen: {_percent(_share(judgements, SIDES, Verdict.FIRST))} judgements "
+        "(50 % when position does not matter)",
+    ]
+
+
+def _left_out(contents: Contents) -> list[str]:
+    lines = [f"- comparisons, {reason}: {count}" for reason, count in sorted(contents.dropped.items())]
+    lines += [f"- judgements, {reason}: {count}" for reason, count in sorted(contents.undirected.items())]
+    return lines or ["- nothing"]
+
+
+def _kinds(contents: Contents) -> list[str]:
+    kinds = Counter(p.prompt.kind or "(none)" for p in contents.preferences)
+    prompts = Counter(kind for _, kind in {(p.prompt.id, p.prompt.kind or "(none)") for p in contents.preferences})
+    return [f"- {kind}: {count} preferences on {prompts[kind]} prompts" for kind, count in sorted(kinds.items())]
+
+
+def _share(judgements: Sequence[Judgement], among: Sequence[Verdict], wanted: Verdict) -> Estimate:
+    """Share of the `wanted` verdict among others; the verdicts of a comparison hang together."""
+    groups = [[j.verdict for j in group if j.verdict in among] for group in by_comparison(judgements).values()]
+    return ratio([group.count(wanted) for group in groups], [len(group) for group in groups])
+
+
+def _longer(preferences: Sequence[Preference]) -> Estimate:
+    """Share of decided comparisons whose longer text, in characters, was chosen."""
+    decided = [p for p in preferences if p.p_chosen > 0.5 and len(p.chosen) != len(p.rejected)]
+    return ratio([float(len(p.chosen) > len(p.rejected)) for p in decided], [1.0] * len(decided))
+
+
+def _percent(estimate: Estimate) -> str:
+    if estimate.n == 0:
+        return "not known, n = 0"
+    return f"{estimate.value:.1%} [{estimate.low:.1%}, {estimate.high:.1%}], n = {estimate.n}"
+
+
+def _decimal(estimate: Estimate) -> str:
+    if estimate.n == 0:
+        return "not known, n = 0"
+    ends = "interval not known" if math.isnan(estimate.low) else f"[{estimate.low:.2f}, {estimate.high:.2f}]"
+    return f"{estimate.value:.2f} {ends}, n = {estimate.n} judgements of {estimate.units} comparisons"
