@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from palate.core.artefacts import Workspace, read_manifest
+from palate.core.artefacts import read_manifest
 from palate.core.progress import SILENT, Progress
 from palate.evaluation.statistics import Figure, mean, win_rate
 from palate.models import chat, load, sampling
-from palate.world import figures, measure, settings, stages
+from palate.world import figures, hacking, measure, stages, two_rounds
 from palate.world.figures import Named
-from palate.world.gold import gold, world_version
+from palate.world.gold import world_version
 from palate.world.prompts import EXAMPLE_TEXT, split
 from palate.world.settings import Size
 
@@ -103,8 +103,8 @@ def _later_branches(cycle: Cycle, pool: ProcessPoolExecutor, say: Say) -> dict[s
     say("Round 2 and the hacking runs begin in the background.")
     root, seed, size, made = cycle.root, cycle.seed, cycle.size, cycle.made
     return {
-        "two rounds": pool.submit(two_rounds, root, seed, size, made["sft"]),
-        "hacking": pool.submit(hacking, root, seed, size, made["sft"], made["data"]),
+        "two rounds": pool.submit(two_rounds.run, root, seed, size, made["sft"]),
+        "hacking": pool.submit(hacking.run, root, seed, size, made["sft"], made["data"]),
     }
 
 
@@ -120,112 +120,11 @@ def _await(name: str, future: Future[Any], cycle: Cycle, say: Say) -> list[Named
     return result  # type: ignore[no-any-return]
 
 
-def two_rounds(root: Path, seed: int, size: Size, sft: Path) -> tuple[list[Named], dict[str, Path]]:
-    """A small first round, a second round on its policy's answers, and two controls.
-
-    The controls are as many more PPO steps on the old reward model, and as many more comparisons
-    of the SFT model's answers.
-    """
-    first = stages.judged(root, seed, size, sft, source="rounds/first", prompts=size.small_round, about="small")
-    old_reward = stages.make_reward(root, seed, sft, first)
-    steps = size.short_iterations
-    one = stages.make_ppo(root, seed, size, sft, old_reward, iterations=steps)
-    both = stages.judged(root, seed, size, one, source="rounds/second", prompts=size.second_round, about="second")
-    new_reward = stages.make_reward(root, seed + 1, sft, both)
-    two = stages.make_ppo(root, seed + 1, size, sft, new_reward, iterations=steps, start=one)
-    more = stages.make_ppo(root, seed + 1, size, sft, old_reward, iterations=steps, start=one)
-    stages.judged(root, seed, size, sft, source="equal/first", prompts=size.small_round, about="small")
-    equal = stages.judged(root, seed, size, sft, source="equal/second", prompts=size.second_round, about="second")
-    equal_reward = stages.make_reward(root, seed + 1, sft, equal)
-    off = stages.make_ppo(root, seed + 1, size, sft, equal_reward, iterations=steps, start=one)
-    answers = {
-        name: _ask(path, seed, size, 0.5)
-        for name, path in {"one": one, "two": two, "more": more, "off": off, "sft": sft}.items()
-    }
-    result = [
-        figures.compare("round2/win_rate_over_round1", answers["two"], answers["one"]),
-        figures.compare("round2/over_more_steps", answers["two"], answers["more"]),
-        figures.compare("round2/over_equal_sft", answers["two"], answers["off"]),
-        figures.compare("round2/round1_vs_sft", answers["one"], answers["sft"]),
-        figures.compare("round2/round2_vs_sft", answers["two"], answers["sft"]),
-    ]
-    return result, {"round1": one, "round2": two, "more steps": more, "equal SFT comparisons": off}
-
-
-def hacking(root: Path, seed: int, size: Size, sft: Path, data: Path) -> tuple[list[Named], dict[str, Path]]:
-    """PPO against a reward model that does not see the prompt, with and without a leash."""
-    plain = stages.make_reward(root, seed, sft, data, conditional=False)
-    paths = {
-        f"beta {beta:g}": stages.make_ppo(root, seed, size, sft, plain, beta=beta, iterations=size.hacking_iterations)
-        for beta in size.betas
-    }
-    curves = {name: learning_curve(root, path) for name, path in paths.items()}
-    free = curves[f"beta {size.betas[0]:g}"]
-    tethered = curves[f"beta {size.betas[-1]:g}"]
-    last = max(len(free) // 6, 1)
-    peak = max(_smooth([point["gold"] for point in free], last))
-    end = sum(point["gold"] for point in free[-last:]) / last
-    leash = sum(point["gold"] for point in tethered[-last:]) / last
-    rise = (sum(point["proxy"] for point in free[-last:]) / last - free[0]["proxy"]) / free[0]["proxy_sd"]
-    largest = max(point["step_kl"] for point in free)
-    values = {
-        "hacking/proxy_rise_sd": rise,
-        "hacking/gold_minus_own_peak": end - peak,
-        "hacking/gold_minus_tethered": end - leash,
-        "hacking/largest_step_kl_nats": largest,
-    }
-    return [Named(name, Figure(v, v, v, 1)) for name, v in values.items()], paths | {"plain reward": plain}
-
-
-def learning_curve(root: Path, policy: Path) -> list[dict[str, float]]:
-    """Proxy, gold, KL and length of each iteration, from what the run has left behind."""
-    folder = Workspace(root).run_folder(policy.name)
-    meaning = {q.text: q for side in split() for kind in side.by_kind.values() for q in kind}
-    steps = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    rows: dict[int, list[dict[str, Any]]] = {}
-    for line in (folder / "samples.jsonl").read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        rows.setdefault(row["iteration"], []).append(row)
-    curve = []
-    for iteration, group in sorted(rows.items()):
-        golds = [gold(meaning[r["prompt"][-1]["content"]], r["completion"]) for r in group]
-        scores = [r["score"] for r in group]
-        middle = sum(scores) / len(scores)
-        curve.append(
-            {
-                "iteration": float(iteration),
-                "proxy": middle,
-                "proxy_sd": max((sum((s - middle) ** 2 for s in scores) / len(scores)) ** 0.5, 1e-6),
-                "gold": sum(golds) / len(golds),
-                "kl": sum(r["kl_nats"] for r in group) / len(group),
-                "tokens": sum(r["tokens"] for r in group) / len(group),
-                "step_kl": steps[iteration].get("kl/old_new_nats", 0.0),
-            }
-        )
-    return curve
-
-
-def _smooth(values: list[float], width: int) -> list[float]:
-    return [sum(values[i : i + width]) / width for i in range(len(values) - width + 1)]
-
-
-def _ask(policy: Path, seed: int, size: Size, temperature: float, reference: Path | None = None) -> measure.Answers:
-    questions = split()[1].sample(size.evaluated, 7)
-    return measure.ask(
-        policy,
-        questions,
-        temperature=temperature,
-        seed=seed,
-        max_new_tokens=size.max_new_tokens,
-        reference=reference,
-    )
-
-
 def _measure(cycle: Cycle) -> None:
     made, seed, size = cycle.made, cycle.seed, cycle.size
     for temperature in (0.5, 1.0):
         answers = {
-            name: _ask(made[name], seed, size, temperature, made["sft"] if temperature == 1.0 else None)
+            name: measure.ask_heldout(made[name], seed, size, temperature, made["sft"] if temperature == 1.0 else None)
             for name in ("sft", "ppo", "dpo")
         }
         for name in ("ppo", "dpo"):
@@ -279,6 +178,3 @@ def summarise(cycle: Cycle, command: str) -> Path:
     unique = {named.name: named for named in cycle.figures}
     figures.write(path, list(unique.values()), command=command, seeds=1, world=world_version())
     return path
-
-
-__all__ = ["Cycle", "hacking", "learning_curve", "run", "settings", "summarise", "two_rounds"]

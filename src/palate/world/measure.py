@@ -11,7 +11,8 @@ from palate.models import chat, load, sampling, scoring
 from palate.models.batch import completion_logprobs
 from palate.world.gold import score
 from palate.world.grammar import Reading, read
-from palate.world.prompts import Question
+from palate.world.prompts import Question, split
+from palate.world.settings import Size
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,19 @@ def ask(
         [score(q, r) for q, r in zip(questions, readings, strict=True)],
         [len(row.tokens) for row in sampled],
         kl,
+    )
+
+
+def ask_heldout(policy: Path, seed: int, size: Size, temperature: float, reference: Path | None = None) -> Answers:
+    """Answers of a policy to held-out questions in the world's mix; the same questions for every policy."""
+    questions = split()[1].sample(size.evaluated, 7)
+    return ask(
+        policy,
+        questions,
+        temperature=temperature,
+        seed=seed,
+        max_new_tokens=size.max_new_tokens,
+        reference=reference,
     )
 
 
