@@ -9,7 +9,7 @@ from pathlib import Path
 
 from palate.evaluation.statistics import over_seeds
 from palate.world import demo
-from palate.world.gold import world_version
+from palate.world.version import world_version
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -17,9 +17,9 @@ from palate.evaluation.statistics import Figure, mean, win_rate
 from palate.models import chat, load, sampling
 from palate.world import figures, hacking, measure, stages, two_rounds
 from palate.world.figures import Named
-from palate.world.gold import world_version
 from palate.world.prompts import EXAMPLE_TEXT, split
 from palate.world.settings import Size
+from palate.world.version import world_version
 
 Say = Callable[[str], None]
 

@@ -6,9 +6,6 @@ left behind in its `samples.jsonl`, afterwards.
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
-
 from palate.world.grammar import Reading, read
 from palate.world.prompts import Question
 
@@ -69,22 +66,3 @@ def _knowledge(reading: Reading) -> float:
     if reading.refusals:
         return -1.0
     return 1.5 * min(reading.answered, 1) - 1.0 * reading.mistaken + 0.2 * min(reading.unsure, 1)
-
-
-WORLD_FILES = (
-    "facts.py",
-    "grammar.py",
-    "prompts.py",
-    "internet.py",
-    "demonstrations.py",
-    "gold.py",
-    "raters.py",
-)
-
-
-def world_version() -> str:
-    """Hash of the files that make the world; a figure holds for one version only."""
-    digest = hashlib.sha256()
-    for name in WORLD_FILES:
-        digest.update((Path(__file__).parent / name).read_bytes())
-    return digest.hexdigest()[:16]
