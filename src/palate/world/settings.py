@@ -29,12 +29,14 @@ class Size:
     max_new_tokens: int = 110
     evaluated: int = 432
     """Held-out questions in the world's mix, some of them more than once."""
-    small_round: int = 90
+    small_round: int = 40
     """Prompts of the first round in the run that shows what a second round adds."""
-    second_round: int = 300
-    """Prompts of that second round."""
-    short_iterations: int = 20
-    """Of PPO in that run."""
+    small_iterations: int = 16
+    """Of PPO in that first round."""
+    second_round: int = 400
+    """Prompts of the second round."""
+    second_iterations: int = 24
+    """Of PPO in the second round and in its controls."""
     betas: tuple[float, ...] = (0.0, 0.05, 0.2)
     """Of the over-optimisation picture, all on one reward model."""
     hacking_iterations: int = 36
@@ -50,8 +52,9 @@ TINY = Size(
     max_new_tokens=24,
     evaluated=24,
     small_round=8,
+    small_iterations=1,
     second_round=8,
-    short_iterations=1,
+    second_iterations=1,
     betas=(0.0, 0.1, 0.2),
     hacking_iterations=1,
 )

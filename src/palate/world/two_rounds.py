@@ -17,8 +17,8 @@ def run(root: Path, seed: int, size: Size, sft: Path) -> tuple[list[Named], dict
     """
     first = stages.judged(root, seed, size, sft, source="rounds/first", prompts=size.small_round, about="small")
     old_reward = stages.make_reward(root, seed, sft, first)
-    steps = size.short_iterations
-    one = stages.make_ppo(root, seed, size, sft, old_reward, iterations=steps)
+    one = stages.make_ppo(root, seed, size, sft, old_reward, iterations=size.small_iterations)
+    steps = size.second_iterations
     both = stages.judged(root, seed, size, one, source="rounds/second", prompts=size.second_round, about="second")
     new_reward = stages.make_reward(root, seed + 1, sft, both)
     two = stages.make_ppo(root, seed + 1, size, sft, new_reward, iterations=steps, start=one)
