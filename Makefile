@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SEEDS ?= 5
 
-.PHONY: help demo quick demo-seeds test check lock clean
+.PHONY: help demo quick demo-seeds real-data test check lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -19,6 +19,9 @@ quick: .venv/.ok  ## The cycle without round 2 and the hacking runs
 
 demo-seeds: .venv/.ok  ## Repeat the training claims over SEEDS seeds into docs/results/cycle.json
 	$(BIN)/python scripts/demo_seeds.py --seeds $(SEEDS)
+
+real-data: .venv/.ok  ## Every verb on the public files in PALATE_DATA, into docs/results/real_data.json
+	$(BIN)/python scripts/real_data.py
 
 check: .venv/.ok  ## Lint, types, and who may import whom
 	$(BIN)/ruff check .

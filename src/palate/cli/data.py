@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from palate.core.artefacts import MANIFEST, Workspace, identify
-from palate.core.errors import DataError, MissingArtefact
+from palate.core.errors import ConfigError, DataError, MissingArtefact
 from palate.core.ids import file_id
 from palate.core.records import Demonstration, Preference, Prompt
 from palate.formats import pair_records, read
@@ -57,9 +58,23 @@ def _is_dataset(path: Path) -> bool:
     return path.is_dir() and (path / MANIFEST).is_file()
 
 
-def preferences_of(path: Path, out: Path) -> tuple[list[Preference], list[Preference], str]:
-    """`(train, held out, data id)`; a file is imported and frozen first."""
-    if not _is_dataset(path):
+def _refuse_another_split(path: Path, heldout_fraction: float | None) -> None:
+    if heldout_fraction is not None:
+        raise ConfigError(
+            "--heldout-fraction cannot change a dataset",
+            expected="a file to split, or no --heldout-fraction",
+            found=f"--data {path}, which is split already",
+            hint="give the file that the dataset was made from",
+        )
+
+
+def preferences_of(
+    path: Path, out: Path, heldout_fraction: float | None = None
+) -> tuple[list[Preference], list[Preference], str]:
+    """`(train, held out, data id)`; a file is imported and frozen first, split by prompt."""
+    if _is_dataset(path):
+        _refuse_another_split(path, heldout_fraction)
+    else:
         if path.is_dir():
             raise MissingArtefact(f"{path} is not a dataset", expected=f"a file, or a folder with {MANIFEST}")
         imported = load_file(path)
@@ -67,18 +82,26 @@ def preferences_of(path: Path, out: Path) -> tuple[list[Preference], list[Prefer
             raise DataError("a file has no pairs", where=str(path), expected="two completions of one prompt a row")
         source, _ = import_pairs(imported, path, out)
         with Journal.open(out / JOURNAL) as journal:
-            path = freeze(journal, Workspace(out), SnapshotConfig(source=source, label="majority"))
+            config = SnapshotConfig(source=source, label="majority")
+            if heldout_fraction is not None:
+                config = replace(config, heldout_fraction=heldout_fraction)
+            path = freeze(journal, Workspace(out), config)
         print(f"frozen as {path}")
     return dataset.load_preferences(path), dataset.load_preferences(path, "heldout"), identify(path)
 
 
-def demonstrations_of(path: Path, out: Path) -> tuple[list[Demonstration], list[Demonstration], str]:
-    """`(train, held out, data id)`; a file is frozen first."""
-    if not _is_dataset(path):
+def demonstrations_of(
+    path: Path, out: Path, heldout_fraction: float | None = None
+) -> tuple[list[Demonstration], list[Demonstration], str]:
+    """`(train, held out, data id)`; a file is frozen first, split by prompt."""
+    if _is_dataset(path):
+        _refuse_another_split(path, heldout_fraction)
+    else:
         imported = load_file(path)
         if not imported.demonstrations:
             raise DataError("a file has no demonstrations", where=str(path), expected="a prompt and a completion a row")
-        path = dataset.freeze_demonstrations(imported.demonstrations, Workspace(out))
+        share = 0.05 if heldout_fraction is None else heldout_fraction
+        path = dataset.freeze_demonstrations(imported.demonstrations, Workspace(out), heldout_fraction=share)
         print(f"frozen as {path}")
     return dataset.load_demonstrations(path), dataset.load_demonstrations(path, "heldout"), identify(path)
 

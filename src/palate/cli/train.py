@@ -58,6 +58,7 @@ def sft_(
     *,
     model: Path,
     data: Path,
+    heldout_fraction: float | None = None,
     out: Path = Path(),
     config: Annotated[SFTConfig, Flat] = SFTConfig(),  # noqa: B008
 ) -> None:
@@ -69,11 +70,13 @@ def sft_(
         Folder of a causal model.
     data
         A dataset artefact, or a file: messages, prompt/completion, Alpaca.
+    heldout_fraction
+        Share of the prompts of a file that are kept for the held-out loss; 0.05 if not given.
     out
         Project folder.
     """
     load.read_config(model)  # refuse before any work
-    rows, heldout, data_id = demonstrations_of(data, out)
+    rows, heldout, data_id = demonstrations_of(data, out, heldout_fraction)
     _done(sft.train(config, model, rows, Workspace(out), heldout=heldout, data_id=data_id, progress=Live()))
 
 
@@ -82,6 +85,7 @@ def reward_(
     *,
     model: Path,
     data: Path,
+    heldout_fraction: float | None = None,
     out: Path = Path(),
     config: Annotated[RewardConfig, Flat] = RewardConfig(),  # noqa: B008
 ) -> None:
@@ -93,11 +97,13 @@ def reward_(
         Folder of a causal model, usually the SFT model.
     data
         A dataset artefact, or a file of pairs: Anthropic HH, TRL, Alpaca with chosen/rejected.
+    heldout_fraction
+        Share of the prompts of a file that are kept for the held-out accuracy; 0.15 if not given.
     out
         Project folder.
     """
     load.read_config(model)
-    rows, heldout, data_id = preferences_of(data, out)
+    rows, heldout, data_id = preferences_of(data, out, heldout_fraction)
     _done(reward.train(config, model, rows, Workspace(out), heldout=heldout, data_id=data_id, progress=Live()))
 
 
@@ -106,6 +112,7 @@ def dpo_(
     *,
     model: Path,
     data: Path,
+    heldout_fraction: float | None = None,
     out: Path = Path(),
     config: Annotated[DPOConfig, Flat] = DPOConfig(),  # noqa: B008
 ) -> None:
@@ -117,12 +124,14 @@ def dpo_(
         Folder of the SFT model.
     data
         A dataset artefact, or a file of pairs.
+    heldout_fraction
+        Share of the prompts of a file that are kept for the held-out accuracy; 0.15 if not given.
     out
         Project folder.
     """
     load.read_config(model)
-    rows, _, data_id = preferences_of(data, out)
-    _done(dpo.train(config, model, rows, Workspace(out), data_id=data_id, progress=Live()))
+    rows, heldout, data_id = preferences_of(data, out, heldout_fraction)
+    _done(dpo.train(config, model, rows, Workspace(out), heldout=heldout, data_id=data_id, progress=Live()))
 
 
 @app.command(name="ppo")

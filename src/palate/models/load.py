@@ -7,6 +7,8 @@ model in evaluation mode (dropout off), in float32 unless asked otherwise.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +22,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.utils import logging
 
 from palate.core.errors import MissingArtefact, ModelError
 from palate.models.heads import PooledRewardModel
@@ -143,11 +146,28 @@ def load_reward(folder: Path | str) -> LoadedModel:
     return LoadedModel(_load_weights(AutoModelForSequenceClassification, folder), tokenizer)
 
 
-def _load_weights(auto_class: Any, folder: Path | str) -> PreTrainedModel:
+def load_scalar(folder: Path | str) -> PreTrainedModel:
+    """A causal model's trunk under a new scalar head, `score`, whose weights are random.
+
+    Raises:
+        ModelError: a weight of the trunk is missing, or does not fit.
+    """
+    return _load_weights(AutoModelForSequenceClassification, folder, new=frozenset({"score.weight"}), num_labels=1)
+
+
+def _load_weights(
+    auto_class: Any, folder: Path | str, *, new: frozenset[str] = frozenset(), **settings: Any
+) -> PreTrainedModel:
     try:
-        model = auto_class.from_pretrained(
-            str(folder), local_files_only=True, dtype=torch.float32, use_safetensors=True
-        )
+        with _no_load_report():
+            model, report = auto_class.from_pretrained(
+                str(folder),
+                local_files_only=True,
+                dtype=torch.float32,
+                use_safetensors=True,
+                output_loading_info=True,
+                **settings,
+            )
     except (ValueError, OSError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(
             "a model's weights cannot be read",
@@ -155,7 +175,29 @@ def _load_weights(auto_class: Any, folder: Path | str) -> PreTrainedModel:
             expected="safetensors that fit config.json",
             found=str(error).splitlines()[0][:200],
         ) from error
+    # transformers fills what is missing with random numbers, and goes on.
+    missing = sorted(set(report["missing_keys"]) - new)
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise ModelError(
+            "a model's weights are incomplete",
+            where=str(folder),
+            expected="every weight that config.json asks for",
+            found=f"no {', '.join(missing[:3])}{more}",
+            hint="copy the folder again, with all of its *.safetensors",
+        )
     return model.eval()
+
+
+@contextmanager
+def _no_load_report() -> Iterator[None]:
+    """Transformers' table of weights that are new is expected under a new head; what is not is an error here."""
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def save(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:

@@ -12,11 +12,11 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from palate.functional.ppo import ValueLoss, value_loss
-from palate.models import scoring
+from palate.models import load, scoring
 from palate.models.batch import Batch
+from palate.training.run import optimizer_step
 
 
 class RidgeCritic:
@@ -26,7 +26,7 @@ class RidgeCritic:
 
     Args:
         size: Features per state.
-        penalty: Ridge penalty, per state.
+        penalty: Price of the squared weights, in states.
         forgetting: Weight of the past at each new iteration, in [0, 1).
     """
 
@@ -77,9 +77,7 @@ class ModelCritic:
     """
 
     def __init__(self, folder: Path | str, *, is_reward: bool, learning_rate: float, clip: float) -> None:
-        self.model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
-            str(folder), num_labels=1, dtype=torch.float32, local_files_only=True
-        ).eval()
+        self.model = load.load_reward(folder).model if is_reward else load.load_scalar(folder)
         if not is_reward:
             torch.nn.init.zeros_(self.model.score.weight)
         self.clip = clip
@@ -94,17 +92,8 @@ class ModelCritic:
         """One clipped step towards the returns."""
         result: ValueLoss = value_loss(self.values(batch), old_values, returns, mask, clip=self.clip)
         result.loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.parameters, max_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        optimizer_step(self.optimizer, self.parameters, max_norm=max_norm)
         return CriticStep(result.loss.item(), float(result.clip_fraction))
-
-
-def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> float:
-    """1 - Var(returns - values) / Var(returns) over the tokens that count; 0 when returns are flat."""
-    target, estimate = returns[mask], values[mask]
-    spread = float(target.var()) if target.numel() > 1 else 0.0
-    return 1.0 - float((target - estimate).var()) / spread if spread > 1e-12 else 0.0
 
 
 def stack_rows(rows: Sequence[Tensor], width: int) -> Tensor:
@@ -113,3 +102,9 @@ def stack_rows(rows: Sequence[Tensor], width: int) -> Tensor:
     for index, row in enumerate(rows):
         result[index, : len(row)] = row
     return result
+
+
+def stack_rows_grad(full_BL: Tensor, starts: Sequence[int], width: int) -> Tensor:
+    """Columns `start … start + width` of each row, clamped at the end, with gradient."""
+    columns = torch.tensor(starts)[:, None] + torch.arange(width)[None]
+    return full_BL.gather(1, columns.clamp(max=full_BL.shape[1] - 1))

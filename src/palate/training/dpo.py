@@ -20,15 +20,21 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from palate.core.artefacts import Workspace, identify
-from palate.core.errors import DataError
-from palate.core.ids import content_id, derive_seed
+from palate.core.ids import derive_seed
 from palate.core.progress import SILENT, Progress
 from palate.core.records import Preference
 from palate.functional.dpo import dpo_loss
 from palate.models import load
 from palate.models.batch import by_length, completion_logprobs, logprobs_of, pad
-from palate.training.reward import Pair, encode
-from palate.training.run import linear_schedule, open_run, optimizer_step, set_learning_rate
+from palate.training.pairs import Pair, decided, encode, encode_some, identity, judge_heldout
+from palate.training.run import (
+    linear_schedule,
+    longest_row,
+    open_run,
+    optimizer_step,
+    refuse_unless_positive,
+    set_learning_rate,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +52,15 @@ class DPOConfig:
     warmup_steps: int = 10
     """Steps until the peak."""
     max_tokens: int = 1024
-    """Longest prompt and completion together; longer preferences are left out and counted."""
+    """Longest prompt and completion together, at most the model's context; longer preferences are left out
+    and counted."""
     max_grad_norm: float = 1.0
     """Gradients are scaled down to this norm."""
     seed: int = 0
     """Of the order."""
+
+    def __post_init__(self) -> None:
+        refuse_unless_positive(self, "beta", "epochs", "batch_size", "learning_rate", "max_tokens")
 
 
 def train(
@@ -59,6 +69,7 @@ def train(
     preferences: Sequence[Preference],
     workspace: Workspace,
     *,
+    heldout: Sequence[Preference] = (),
     data_id: str = "",
     progress: Progress = SILENT,
 ) -> Path:
@@ -69,6 +80,8 @@ def train(
         model: Folder of the SFT model: the frozen reference, and the policy to begin with.
         preferences: What to learn from.
         workspace: Where the artefact goes.
+        heldout: Preferences on other prompts, for the accuracy of the implicit reward; `heldout.jsonl` in the
+            run's folder says what became of each.
         data_id: Artefact id of the data, for the manifest; computed when empty.
         progress: Who listens.
 
@@ -77,20 +90,19 @@ def train(
 
     Raises:
         DataError: there is nothing to learn from.
+        ModelError: the folder holds no usable causal model.
     """
-    data_id = data_id or f"preferences-{content_id('data', [p.comparison for p in preferences])}"
+    data_id = data_id or identity(preferences)
     run = open_run(workspace, "policy", "train dpo", config, {"reference": identify(model), "data": data_id}, progress)
     if run.done:
         return run.done
     policy, tokenizer = load.load_causal(model)
-    pairs = encode(tokenizer, preferences, config.max_tokens)
-    if not pairs:
-        raise DataError(
-            "there is no preference to learn from",
-            expected=f"preferences of at most {config.max_tokens} tokens whose sides differ",
-            found=f"{len(preferences)} preferences, none of which qualifies",
-        )
-    reference = _reference(policy, pairs, tokenizer.pad_token_id)
+    limit = longest_row(policy, config.max_tokens)
+    encoded = encode_some(tokenizer, preferences, limit)
+    pairs, unseen = encoded.rows, decided(encode(tokenizer, heldout, limit).rows)
+    progress.start("log-probabilities of the reference", 1)
+    reference = _summed(policy, pairs, tokenizer.pad_token_id)
+    reference_unseen = _summed(policy, unseen, tokenizer.pad_token_id)
     parameters = list(policy.parameters())
     optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, betas=(0.9, 0.95))
     total, step = config.epochs * -(-len(pairs) // config.batch_size), 0
@@ -106,21 +118,31 @@ def train(
             facts["gradient_norm"] = optimizer_step(optimizer, parameters, max_norm=config.max_grad_norm)
             step += 1
             run.log(step, facts)
-    folder = run.finish(
-        lambda path: load.save(path, policy, tokenizer),
-        {"preferences": len(pairs), "left_out": len(preferences) - len(pairs)},
+    found = judge_heldout(
+        run.folder, unseen, _margins(policy, unseen, reference_unseen, config, tokenizer.pad_token_id)
     )
-    progress.finish(f"loss {run.last['loss']:.2f} on {len(pairs)} preferences")
+    folder = run.finish(lambda path: load.save(path, policy, tokenizer), encoded.counts | found.facts)
+    progress.finish(f"loss {run.last['loss']:.2f} on {encoded.sentence}{found.sentence}")
     return folder
 
 
-def _reference(policy: PreTrainedModel, pairs: Sequence[Pair], pad_id: int) -> Tensor:
-    """Summed log-probs (chosen, rejected) under the policy before its first step; shape (N, 2)."""
+def _summed(policy: PreTrainedModel, pairs: Sequence[Pair], pad_id: int) -> Tensor:
+    """Summed log-probs (chosen, rejected) under the policy as it is; shape (N, 2), no gradient."""
+    if not pairs:
+        return torch.zeros(0, 2)
     sums = [
         torch.stack([row.sum() for row in completion_logprobs(policy, [p.prompt for p in pairs], side, pad_id=pad_id)])
         for side in ([p.chosen for p in pairs], [p.rejected for p in pairs])
     ]
     return torch.stack(sums, dim=1)
+
+
+def _margins(
+    policy: PreTrainedModel, pairs: Sequence[Pair], reference: Tensor, config: DPOConfig, pad_id: int
+) -> Tensor:
+    """Implicit score of each pair's chosen side minus that of the rejected one."""
+    now = _summed(policy, pairs, pad_id)
+    return dpo_loss(now[:, 0], now[:, 1], reference[:, 0], reference[:, 1], beta=config.beta).margins_N
 
 
 def _backward(
@@ -134,8 +156,7 @@ def _backward(
     """Gradient of one step, in parts of like length; how it is parted changes nothing."""
     weight = sum(pairs[i].weight for i in rows)
     facts = {"loss": 0.0, "accuracy": 0.0, "margin": 0.0, "logprob/chosen_change_nats": 0.0}
-    lengths = [len(pairs[i].prompt) + max(len(pairs[i].chosen), len(pairs[i].rejected)) for i in rows]
-    for part in by_length(lengths, rows=8):
+    for part in by_length([pairs[i].tokens for i in rows], rows=8):
         index = [rows[i] for i in part]
         batch = pad(
             [pairs[i].prompt for i in index] * 2,
@@ -158,6 +179,6 @@ def _backward(
         share = len(index) / len(rows)
         facts["loss"] += result.loss.item()
         facts["margin"] += float(result.margins_N.mean()) * share
-        facts["accuracy"] += float((result.margins_N > 0).float().mean()) * share
+        facts["accuracy"] += float(result.accuracy) * sum(pairs[i].weight for i in index) / weight
         facts["logprob/chosen_change_nats"] += float((chosen.detach() - reference[index, 0]).mean()) * share
     return facts

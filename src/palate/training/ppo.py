@@ -15,6 +15,7 @@ Huang et al. 2024, arXiv:2403.17031 (the details that decide).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,14 +31,29 @@ from palate.core.records import Prompt
 from palate.functional.gae import gae
 from palate.functional.kl import adaptive_coefficient
 from palate.functional.masked import whiten
-from palate.functional.ppo import policy_loss
+from palate.functional.ppo import policy_loss, value_loss
 from palate.functional.rewards import token_rewards
-from palate.models import chat, load
+from palate.models import load
 from palate.models.batch import by_length, logprobs_of, pad
 from palate.models.heads import PooledRewardModel
-from palate.training.critic import ModelCritic, RidgeCritic, explained_variance
-from palate.training.rollouts import Models, Rollouts, roll_out, rollout_facts, same_weights, write_samples
-from palate.training.run import Run, linear_schedule, open_run, optimizer_step, set_learning_rate
+from palate.training.critic import ModelCritic, RidgeCritic, stack_rows_grad
+from palate.training.rollouts import (
+    Models,
+    Rollouts,
+    prompts_that_fit,
+    prove_reference,
+    roll_out,
+    rollout_facts,
+    same_weights,
+    write_samples,
+)
+from palate.training.run import (
+    linear_schedule,
+    open_run,
+    optimizer_step,
+    refuse_unless_positive,
+    set_learning_rate,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +91,9 @@ class PPOConfig:
     missing_eos: str = "penalty"
     """A completion without an end: `penalty` gives it a fixed score, `mask` learns nothing from it."""
     missing_eos_score: float = -1.0
-    """That fixed score."""
+    """That fixed score, from the average of the first iteration (a pooled head's average is 0)."""
     max_new_tokens: int = 128
-    """Longest completion."""
+    """Longest completion; prompts that leave no room for it in the model's context are left out and counted."""
     temperature: float = 1.0
     """Of sampling, and of every log-prob."""
     max_grad_norm: float = 1.0
@@ -86,6 +102,10 @@ class PPOConfig:
     """Of prompts, sampling and order."""
 
     def __post_init__(self) -> None:
+        refuse_unless_positive(
+            self, "iterations", "rollouts", "batch_size", "epochs", "learning_rate", "clip", "value_clip",
+            "critic_learning_rate", "max_new_tokens", "temperature",
+        )  # fmt: skip
         if self.rollouts % self.batch_size:
             raise ConfigError(
                 "--rollouts is not a multiple of --batch-size",
@@ -99,14 +119,19 @@ class PPOConfig:
                     expected=" or ".join(choices),
                     found=str(getattr(self, name)),
                 )
+        for name in ("discount", "gae_lambda"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(
+                    f"--{name.replace('_', '-')} cannot be used", expected="0 to 1", found=str(getattr(self, name))
+                )
         if self.beta < 0 or (self.kl_target_nats > 0 and self.beta == 0):
             raise ConfigError(
                 "--beta cannot be used",
                 expected="0 or more, and above 0 when it adapts",
                 found=f"--beta {self.beta} --kl-target-nats {self.kl_target_nats}",
             )
-        if self.temperature <= 0:
-            raise ConfigError("--temperature is not above 0", found=str(self.temperature))
+        if self.kl_target_nats > 0:  # the controller refuses a horizon that is too short
+            adaptive_coefficient(self.beta, 0.0, self.kl_target_nats, self.rollouts, self.kl_horizon)
 
 
 def train(
@@ -136,7 +161,7 @@ def train(
         The folder of the `policy` artefact.
 
     Raises:
-        DataError: there are no prompts.
+        DataError: there are no prompts, or all are too long.
         TrainingError: the first batch shows that sampler and trainer disagree, or a figure is not
             finite.
     """
@@ -150,7 +175,7 @@ def train(
     if not prompts:
         raise DataError("there are no prompts to answer", expected="at least one")
     models = _load(config, model, reward, start)
-    encoded = [chat.encode_prompt(models.tokenizer, prompt) for prompt in prompts]
+    prompts, encoded, too_long = prompts_that_fit(models, prompts, config.max_new_tokens)
     parameters = list(models.policy.parameters())
     optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, betas=(0.9, 0.95), eps=1e-8)
     beta = config.beta
@@ -167,7 +192,9 @@ def train(
             )
             facts = {"beta": beta}
             if iteration == 0 and start is None:
-                facts |= _prove_reference(rollouts)
+                facts |= prove_reference(rollouts)
+            if iteration == 0 and not isinstance(models.reward, PooledRewardModel):
+                models = models._replace(average_score=float(rollouts.scores_B.mean()))
             factor = linear_schedule(iteration, config.iterations, warmup=1, decay_from=0.6)
             set_learning_rate(optimizer, config.learning_rate * factor)
             facts |= learn(models, optimizer, parameters, rollouts, config, iteration, beta)
@@ -182,8 +209,15 @@ def train(
                     config.kl_horizon,
                 )
             run.log(iteration + 1, facts)
-    folder = run.finish(lambda path: load.save(path, models.policy, models.tokenizer))
-    progress.finish(_sentence(run))
+    folder = run.finish(
+        lambda path: load.save(path, models.policy, models.tokenizer),
+        {"average_score": models.average_score, "prompts": len(prompts), "prompts_too_long": too_long},
+    )
+    progress.finish(
+        f"score {run.last['reward/score_mean'] - models.average_score:+.2f} from the average at first, "
+        f"{run.last['kl/policy_reference_nats']:.1f} nats from the reference"
+        + (f"; {too_long} prompts were too long" if too_long else "")
+    )
     return folder
 
 
@@ -218,6 +252,13 @@ def _prompts_of(iteration: int, count: int, config: PPOConfig) -> list[int]:
     return chosen
 
 
+def trained_scores(models: Models, rollouts: Rollouts, config: PPOConfig) -> Tensor:
+    """Scores, with what a completion without an end gets. Only from an average is it a penalty."""
+    if config.missing_eos == "mask":
+        return rollouts.scores_B
+    return torch.where(rollouts.finished_B, rollouts.scores_B, models.average_score + config.missing_eos_score)
+
+
 def learn(
     models: Models,
     optimizer: torch.optim.Optimizer,
@@ -228,9 +269,7 @@ def learn(
     beta: float,
 ) -> dict[str, float]:
     """One iteration's optimiser steps on policy and critic."""
-    scores_B, mask_BT = rollouts.scores_B, rollouts.mask_BT
-    if config.missing_eos == "penalty":
-        scores_B = torch.where(rollouts.finished_B, scores_B, config.missing_eos_score)
+    scores_B, mask_BT = trained_scores(models, rollouts, config), rollouts.mask_BT
     rewards_BT = token_rewards(scores_B, rollouts.logprobs_BT, rollouts.ref_logprobs_BT, mask_BT, beta=beta)
     if config.missing_eos == "mask":
         mask_BT = mask_BT & rollouts.finished_B[:, None]
@@ -244,7 +283,7 @@ def learn(
         order = torch.randperm(len(rollouts.prompts), generator=generator).tolist()
         for begin in range(0, len(order), config.batch_size):
             rows = order[begin : begin + config.batch_size]
-            first = iteration == 0 and epoch == 0 and begin == 0
+            first = iteration == 0 and not facts  # nothing has been updated yet
             step = _step(
                 models,
                 parameters,
@@ -260,7 +299,10 @@ def learn(
             for name, value in step.items():
                 facts.setdefault(name, []).append(value)
     result = {name: sum(values) / len(values) for name, values in facts.items()}
-    result["critic/explained_variance"] = explained_variance(rollouts.values_BT, returns_BT, mask_BT)
+    values_BT = rollouts.values_BT
+    explained = value_loss(values_BT, values_BT, returns_BT, mask_BT, clip=config.value_clip).explained_variance
+    if math.isfinite(explained):  # returns that do not vary leave nothing to explain
+        result["critic/explained_variance"] = float(explained)
     if isinstance(models.critic, RidgeCritic):
         models.critic.fit(rollouts.hidden_BTD, returns_BT, mask_BT)
     return result
@@ -345,12 +387,6 @@ def _critic_step(
     return {"loss/value": step.loss, "clip/value_fraction": step.clip_fraction}
 
 
-def stack_rows_grad(full_BL: Tensor, starts: Sequence[int], width: int) -> Tensor:
-    """Columns `start … start + width` of each row, clamped at the end, with gradient."""
-    columns = torch.tensor(starts)[:, None] + torch.arange(width)[None]
-    return full_BL.gather(1, columns.clamp(max=full_BL.shape[1] - 1))
-
-
 def _prove_ratio(error: float) -> None:
     if error > 1e-4:
         raise TrainingError(
@@ -359,23 +395,3 @@ def _prove_ratio(error: float) -> None:
             found=f"off by {error:.2e}",
             hint="dropout must be off, and temperature and precision the same in both",
         )
-
-
-def _prove_reference(rollouts: Rollouts) -> dict[str, float]:
-    gap = (rollouts.logprobs_BT - rollouts.ref_logprobs_BT).abs()[rollouts.mask_BT].max().item()
-    if gap > 1e-4:
-        raise TrainingError(
-            "policy and reference differ before the first step",
-            expected="KL = 0 within 1e-4 nats a token",
-            found=f"{gap:.2e} nats",
-            hint="the policy must begin as a copy of --model",
-        )
-    return {"kl/first_batch_max_nats": gap}
-
-
-def _sentence(run: Run) -> str:
-    last = run.last
-    return (
-        f"score {last['reward/score_mean']:+.2f} sd of the SFT model's, "
-        f"{last['kl/policy_reference_nats']:.1f} nats from the reference"
-    )

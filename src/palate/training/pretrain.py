@@ -10,6 +10,7 @@ Source: the usual next-token objective, Radford et al. 2018.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,13 @@ from palate.core.progress import SILENT, Progress
 from palate.functional.masked import masked_mean
 from palate.models import batch as batches
 from palate.models import load, tiny
-from palate.training.run import linear_schedule, open_run, optimizer_step, set_learning_rate
+from palate.training.run import (
+    linear_schedule,
+    open_run,
+    optimizer_step,
+    refuse_unless_positive,
+    set_learning_rate,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +69,9 @@ class PretrainConfig:
     """Of weights and order."""
 
     def __post_init__(self) -> None:
+        refuse_unless_positive(
+            self, "width", "layers", "heads", "epochs", "batch_size", "block_tokens", "learning_rate"
+        )
         if self.block_tokens > self.context:
             raise ConfigError(
                 "--block-tokens does not fit into --context",
@@ -126,10 +136,10 @@ def train(
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=0.01)
     groups = [
         group
-        for epoch in range(-(-int(config.epochs * 100) // 100))
+        for epoch in range(math.ceil(config.epochs))
         for group in _groups(pieces, budget, derive_seed(config.seed, "order", epoch))
     ]
-    total = max(int(len(groups) * config.epochs / -(-int(config.epochs * 100) // 100)), 1)
+    total = max(int(len(groups) * config.epochs / math.ceil(config.epochs)), 1)
     progress.start("pretraining", total)
     seen = 0
     for step, group in enumerate(groups[:total]):

@@ -12,26 +12,33 @@ stand in one batch (ibid., section 3.5). Soft labels: the cross-entropy with the
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from palate.core.artefacts import Workspace, identify
-from palate.core.errors import ConfigError, DataError
-from palate.core.ids import content_id, derive_seed
+from palate.core.errors import ConfigError
+from palate.core.ids import derive_seed
 from palate.core.progress import SILENT, Progress
 from palate.core.records import Preference
 from palate.functional.pairwise import bradley_terry_accuracy, bradley_terry_loss
-from palate.models import chat, load, scoring
+from palate.models import load, scoring
 from palate.models.batch import by_length, pad
 from palate.models.heads import PooledRewardModel
-from palate.training.run import Run, linear_schedule, open_run, optimizer_step, set_learning_rate
+from palate.training.pairs import Heldout, Pair, decided, encode, encode_some, identity, judge_heldout
+from palate.training.run import (
+    Run,
+    linear_schedule,
+    longest_row,
+    open_run,
+    optimizer_step,
+    refuse_unless_positive,
+    set_learning_rate,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +64,8 @@ class RewardConfig:
     warmup_steps: int = 10
     """Steps until the peak."""
     max_tokens: int = 1024
-    """Longest prompt and completion together; longer preferences are left out and counted."""
+    """Longest prompt and completion together, at most the model's context; longer preferences are left out
+    and counted."""
     max_grad_norm: float = 1.0
     """Gradients are scaled down to this norm."""
     seed: int = 0
@@ -66,17 +74,7 @@ class RewardConfig:
     def __post_init__(self) -> None:
         if self.head not in ("classification", "pooled"):
             raise ConfigError("there is no such head", expected="classification or pooled", found=self.head)
-
-
-class Pair(NamedTuple):
-    """A preference as tokens."""
-
-    prompt_id: str
-    prompt: list[int]
-    chosen: list[int]
-    rejected: list[int]
-    p_chosen: float
-    weight: float
+        refuse_unless_positive(self, "epochs", "batch_prompts", "learning_rate", "max_tokens")
 
 
 def train(
@@ -96,7 +94,8 @@ def train(
         model: Folder of the causal model to start from, usually the SFT model.
         preferences: What to learn from.
         workspace: Where the artefact goes.
-        heldout: Preferences on other prompts, for the accuracy.
+        heldout: Preferences on other prompts, for the accuracy; `heldout.jsonl` in the run's folder says what
+            became of each.
         data_id: Artefact id of the data, for the manifest; computed when empty.
         progress: Who listens.
 
@@ -105,61 +104,37 @@ def train(
 
     Raises:
         DataError: there is nothing to learn from.
+        ModelError: the folder holds no usable causal model.
     """
-    data_id = data_id or f"preferences-{content_id('data', [p.comparison for p in preferences])}"
+    data_id = data_id or identity(preferences)
     run = open_run(workspace, "reward", "train reward", config, {"model": identify(model), "data": data_id}, progress)
     if run.done:
         return run.done
     policy, tokenizer = load.load_causal(model)
-    pairs = encode(tokenizer, preferences, config.max_tokens)
-    if not pairs:
-        raise DataError(
-            "there is no preference to learn from",
-            expected=f"preferences of at most {config.max_tokens} tokens whose sides differ",
-            found=f"{len(preferences)} preferences, none of which qualifies",
-        )
+    limit = longest_row(policy, config.max_tokens)
+    pairs = encode_some(tokenizer, preferences, limit)
     fit = _fit_pooled if config.head == "pooled" else _fit_classification
-    reward = fit(config, model, policy, tokenizer, pairs, run).eval()
-    facts: dict[str, float] = {"preferences": len(pairs), "left_out": len(preferences) - len(pairs)}
-    if heldout:
-        facts["heldout_accuracy"], facts["heldout_pairs"] = accuracy(reward, tokenizer, heldout)
-    folder = run.finish(lambda path: load.save(path, reward, tokenizer), facts)
-    told = f", right on {facts['heldout_accuracy']:.1%} of held-out labels" if heldout else ""
-    progress.finish(f"{len(pairs)} preferences{told}")
+    reward = fit(config, model, policy, tokenizer, pairs.rows, run).eval()
+    found = accuracy(reward, tokenizer, heldout, limit, run.folder)
+    folder = run.finish(lambda path: load.save(path, reward, tokenizer), pairs.counts | found.facts)
+    progress.finish(f"learned from {pairs.sentence}{found.sentence}")
     return folder
 
 
-def encode(tokenizer: PreTrainedTokenizerBase, preferences: Sequence[Preference], max_tokens: int) -> list[Pair]:
-    """Preferences as tokens; those that are too long or whose sides are one text are left out."""
-    pairs = []
-    for row in preferences:
-        prompt = chat.encode_prompt(tokenizer, row.prompt)
-        chosen = chat.encode_completion(tokenizer, row.chosen)
-        rejected = chat.encode_completion(tokenizer, row.rejected)
-        if chosen != rejected and len(prompt) + max(len(chosen), len(rejected)) <= max_tokens:
-            pairs.append(Pair(row.prompt.id, prompt, chosen, rejected, row.p_chosen, row.weight))
-    return pairs
-
-
 def accuracy(
-    reward: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, preferences: Sequence[Preference]
-) -> tuple[float, int]:
-    """`(share of decided preferences whose chosen side scores higher, how many)`; ties count half."""
-    decided = [p for p in preferences if p.p_chosen > 0.5]
-    if not decided:
-        return math.nan, 0
-    prompts = [chat.encode_prompt(tokenizer, p.prompt) for p in decided]
-    sides = [
-        scoring.scores(
-            reward,
-            prompts,
-            [chat.encode_completion(tokenizer, text) for text in texts],
-            pad_id=tokenizer.pad_token_id,
-        )
-        for texts in ([p.chosen for p in decided], [p.rejected for p in decided])
-    ]
-    margins = sides[0] - sides[1]
-    return float(((margins > 0).float() + 0.5 * (margins == 0).float()).mean()), len(decided)
+    reward: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    heldout: Sequence[Preference],
+    max_tokens: int,
+    folder: Path,
+) -> Heldout:
+    """How a reward model does on held-out preferences; those that are too long are left out here too."""
+    pairs = decided(encode(tokenizer, heldout, max_tokens).rows)
+    chosen, rejected = (
+        scoring.scores(reward, [p.prompt for p in pairs], sides, pad_id=tokenizer.pad_token_id)
+        for sides in ([p.chosen for p in pairs], [p.rejected for p in pairs])
+    )
+    return judge_heldout(folder, pairs, chosen - rejected)
 
 
 def _by_prompt(pairs: Sequence[Pair], config: RewardConfig) -> list[list[list[int]]]:
@@ -192,9 +167,7 @@ def _fit_classification(
     """Fine-tune the whole model with a scalar head at the last token."""
     with torch.random.fork_rng():
         torch.manual_seed(derive_seed(config.seed, "head"))
-        reward = AutoModelForSequenceClassification.from_pretrained(
-            str(folder), num_labels=1, dtype=torch.float32, local_files_only=True
-        ).eval()
+        reward = load.load_scalar(folder)
         # Small first scores, so that the loss begins at ln 2 (hidden states have a norm of sqrt(d)).
         torch.nn.init.normal_(reward.score.weight, std=1 / (reward.config.hidden_size + 1))
     reward.config.pad_token_id = tokenizer.pad_token_id
@@ -212,7 +185,7 @@ def _fit_classification(
         )
         weight = sum(pairs[i].weight for i in batch)
         loss_sum, right = 0.0, 0.0
-        for part in by_length([len(pairs[i].prompt) + len(pairs[i].chosen) for i in batch], rows=16):
+        for part in by_length([pairs[i].tokens for i in batch], rows=4):
             chosen_pairs = [pairs[batch[i]] for i in part]
             margins, p_chosen, weights = _margins(reward, tokenizer, chosen_pairs)
             loss = bradley_terry_loss(margins, p_chosen, weights, denominator=weight)

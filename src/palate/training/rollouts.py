@@ -13,10 +13,12 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from palate.core.errors import DataError, TrainingError
 from palate.core.records import Prompt
 from palate.models import chat, sampling, scoring
 from palate.models.batch import by_length, logprobs_of, pad
 from palate.training.critic import ModelCritic, RidgeCritic, stack_rows
+from palate.training.run import longest_row
 
 
 class Rollouts(NamedTuple):
@@ -45,6 +47,29 @@ class Models(NamedTuple):
     tokenizer: PreTrainedTokenizerBase
     shares_trunk: bool
     """The reward model's frozen trunk is the reference, so one pass serves both."""
+    average_score: float = 0.0
+    """What scores are held against where one has to be made up."""
+
+
+def prompts_that_fit(
+    models: Models, prompts: Sequence[Prompt], max_new_tokens: int
+) -> tuple[list[Prompt], list[list[int]], int]:
+    """Prompts that leave room for a completion, their tokens, and how many do not.
+
+    Raises:
+        DataError: none does.
+    """
+    room = longest_row(models.policy, 1 << 30) - max_new_tokens
+    both = [(prompt, chat.encode_prompt(models.tokenizer, prompt)) for prompt in prompts]
+    kept = [(prompt, ids) for prompt, ids in both if len(ids) <= room]
+    if not kept:
+        raise DataError(
+            "no prompt leaves room for a completion",
+            expected=f"prompts of at most {max(room, 0)} tokens: the model's context less --max-new-tokens",
+            found=f"{len(both)} prompts of at least {min(len(ids) for _, ids in both)} tokens",
+            hint="lower --max-new-tokens, or take a model with a longer context",
+        )
+    return [prompt for prompt, _ in kept], [ids for _, ids in kept], len(both) - len(kept)
 
 
 def roll_out(
@@ -103,6 +128,23 @@ def roll_out(
         values_BT=values_BT,
         hidden_BTD=hidden_BTD,
     )
+
+
+def prove_reference(rollouts: Rollouts) -> dict[str, float]:
+    """Hold the first batch to a KL of 0.
+
+    Raises:
+        TrainingError: policy and reference differ.
+    """
+    gap = (rollouts.logprobs_BT - rollouts.ref_logprobs_BT).abs()[rollouts.mask_BT].max().item()
+    if gap > 1e-4:
+        raise TrainingError(
+            "policy and reference differ before the first step",
+            expected="KL = 0 within 1e-4 nats a token",
+            found=f"{gap:.2e} nats",
+            hint="the policy must begin as a copy of --model",
+        )
+    return {"kl/first_batch_max_nats": gap}
 
 
 def same_weights(one: PreTrainedModel, other: PreTrainedModel) -> bool:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import IO, Any
 
 import torch
+from transformers import PreTrainedModel
 
 from palate.core.artefacts import Manifest, Workspace
-from palate.core.errors import TrainingError
+from palate.core.errors import ConfigError, TrainingError
 from palate.core.progress import Progress
 
 
@@ -91,6 +92,25 @@ def open_run(
     text = json.dumps({"made_by": made_by, "config": settings, "inputs": dict(inputs)}, indent=2)
     (run.folder / "config.json").write_text(text + "\n", encoding="utf-8")
     return run
+
+
+def refuse_unless_positive(config: Any, *names: str) -> None:
+    """Hold some settings of a recipe above 0.
+
+    Raises:
+        ConfigError: one is not; it names the option.
+    """
+    for name in names:
+        if not getattr(config, name) > 0:
+            raise ConfigError(
+                f"--{name.replace('_', '-')} cannot be used", expected="above 0", found=str(getattr(config, name))
+            )
+
+
+def longest_row(model: PreTrainedModel, max_tokens: int) -> int:
+    """Tokens of the longest row to learn from: `max_tokens`, but never more than the model's context."""
+    context = getattr(model.config, "max_position_embeddings", None)
+    return max_tokens if context is None else min(max_tokens, context)
 
 
 def linear_schedule(step: int, total: int, *, warmup: int, decay_from: float) -> float:

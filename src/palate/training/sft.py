@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -25,7 +26,14 @@ from palate.core.records import Demonstration
 from palate.functional.masked import masked_mean
 from palate.models import batch as rows
 from palate.models import chat, load
-from palate.training.run import linear_schedule, open_run, optimizer_step, set_learning_rate
+from palate.training.run import (
+    linear_schedule,
+    longest_row,
+    open_run,
+    optimizer_step,
+    refuse_unless_positive,
+    set_learning_rate,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +49,22 @@ class SFTConfig:
     warmup_steps: int = 10
     """Steps until the peak."""
     max_tokens: int = 1024
-    """Longest prompt and completion together; longer demonstrations are left out and counted."""
+    """Longest prompt and completion together, at most the model's context; longer demonstrations are left out
+    and counted."""
     max_grad_norm: float = 1.0
     """Gradients are scaled down to this norm."""
     seed: int = 0
     """Of the order."""
+
+    def __post_init__(self) -> None:
+        refuse_unless_positive(self, "epochs", "batch_size", "learning_rate", "max_tokens")
+
+
+class Example(NamedTuple):
+    """A demonstration as tokens."""
+
+    prompt: list[int]
+    completion: list[int]
 
 
 def train(
@@ -82,13 +101,13 @@ def train(
     if run.done:
         return run.done
     policy, tokenizer = load.load_causal(model)
-    examples = [_encode(tokenizer, d) for d in demonstrations]
-    kept = [e for e in examples if len(e[0]) + len(e[1]) <= config.max_tokens]
+    limit = longest_row(policy, config.max_tokens)
+    kept = _encode(tokenizer, demonstrations, limit)
     if not kept:
         raise DataError(
             "there is no demonstration to learn from",
-            expected=f"demonstrations of at most {config.max_tokens} tokens",
-            found=f"{len(examples)} demonstrations, all too long" if examples else "none",
+            expected=f"demonstrations of at most {limit} tokens",
+            found=f"{len(demonstrations)} demonstrations, all too long" if demonstrations else "none",
         )
     parameters = list(policy.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=0.0)
@@ -102,34 +121,33 @@ def train(
             group = [kept[i] for i in order[begin : begin + config.batch_size]]
             factor = linear_schedule(step, total, warmup=config.warmup_steps, decay_from=0.3)
             set_learning_rate(optimizer, config.learning_rate * factor)
-            padded = rows.pad([e[0] for e in group], [e[1] for e in group], pad_id=tokenizer.pad_token_id)
+            padded = rows.pad([e.prompt for e in group], [e.completion for e in group], pad_id=tokenizer.pad_token_id)
             loss = -masked_mean(*rows.logprobs_of(policy, padded))
             loss.backward()
             norm = optimizer_step(optimizer, parameters, max_norm=config.max_grad_norm)
             step += 1
             run.log(step, {"loss": loss.item(), "gradient_norm": norm})
-    facts: dict[str, float] = {"demonstrations": len(kept), "too_long": len(examples) - len(kept)}
-    if heldout:
-        facts["heldout_loss"] = _loss(policy, tokenizer, heldout, config)
+    facts: dict[str, float] = {"demonstrations": len(kept), "too_long": len(demonstrations) - len(kept)}
+    unseen = _encode(tokenizer, heldout, limit)
+    if unseen:
+        facts |= {"heldout_loss": _loss(policy, unseen, tokenizer.pad_token_id), "heldout_demonstrations": len(unseen)}
     folder = run.finish(lambda path: load.save(path, policy, tokenizer), facts)
     progress.finish(f"loss {run.last['loss']:.2f} nats a token, {len(kept)} demonstrations")
     return folder
 
 
-def _encode(tokenizer: PreTrainedTokenizerBase, d: Demonstration) -> tuple[list[int], list[int]]:
-    return chat.encode_prompt(tokenizer, d.prompt), chat.encode_completion(tokenizer, d.completion)
+def _encode(tokenizer: PreTrainedTokenizerBase, demonstrations: Sequence[Demonstration], limit: int) -> list[Example]:
+    """Those of at most `limit` tokens."""
+    examples = [
+        Example(chat.encode_prompt(tokenizer, d.prompt), chat.encode_completion(tokenizer, d.completion))
+        for d in demonstrations
+    ]
+    return [e for e in examples if len(e.prompt) + len(e.completion) <= limit]
 
 
-def _loss(
-    policy: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    demonstrations: Sequence[Demonstration],
-    config: SFTConfig,
-) -> float:
-    """Mean loss a completion token on held-out demonstrations."""
-    examples = [_encode(tokenizer, d) for d in demonstrations]
-    examples = [e for e in examples if len(e[0]) + len(e[1]) <= config.max_tokens]
+def _loss(policy: PreTrainedModel, examples: Sequence[Example], pad_id: int) -> float:
+    """Mean loss a completion token."""
     logprobs = rows.completion_logprobs(
-        policy, [e[0] for e in examples], [e[1] for e in examples], pad_id=tokenizer.pad_token_id
+        policy, [e.prompt for e in examples], [e.completion for e in examples], pad_id=pad_id
     )
-    return float(-torch.cat(logprobs).mean()) if logprobs else 0.0
+    return float(-torch.cat(logprobs).mean())
