@@ -30,7 +30,7 @@ def demo(out: Path = Path("demo"), *, quick: bool = False, seed: int = 0) -> Non
 
     cycle = world.run(out, seed=seed, quick=quick, say=live.say, progress=live)
     command = f"palate demo --seed {seed}{' --quick' if quick else ''}"
-    summary = world.summarise(cycle, command)
+    report = world.summarise(cycle, command)
     live.example(cycle.example)
     live.table([(named.name, named.figure) for named in cycle.figures])
-    live.say(f"Done in {time.monotonic() - began:.0f} s. Figures: {summary}")
+    live.say(f"Done in {time.monotonic() - began:.0f} s. Report: {report}, figures: {out / 'summary.json'}")

@@ -15,7 +15,7 @@ from palate.core.artefacts import read_manifest
 from palate.core.progress import SILENT, Progress
 from palate.evaluation.statistics import Figure, mean, win_rate
 from palate.models import chat, load, sampling
-from palate.world import figures, hacking, measure, stages, two_rounds
+from palate.world import accuracy_curve, curves, figures, hacking, measure, report, stages, two_rounds
 from palate.world.figures import Named
 from palate.world.prompts import EXAMPLE_TEXT, split
 from palate.world.settings import Size
@@ -66,10 +66,12 @@ def run(
     with ProcessPoolExecutor(workers, mp_context=context, initializer=stages.quiet, initargs=(1,)) as pool:
         _first_round(cycle, pool, say, progress)
         branches = {} if quick else _later_branches(cycle, pool, say)
+        growth = pool.submit(accuracy_curve.run, cycle.root, cycle.seed, cycle.made["sft"], cycle.made["data"])
         say("Measuring: gold scores what the policies answer to questions that nobody trained on.")
         _measure(cycle)
         for name, future in branches.items():
             cycle.figures += _await(name, future, cycle, say)
+        cycle.figures += growth.result()
     elapsed = time.monotonic() - began
     cycle.figures.append(Named("time/total_s", Figure(elapsed, elapsed, elapsed, 1)))
     return cycle
@@ -171,10 +173,33 @@ def _answer(policy: Path, name: str, size: Size) -> str:
 
 
 def summarise(cycle: Cycle, command: str) -> Path:
-    """Write `summary.json`, and the running example as `example.json`, into the cycle's folder."""
-    path = cycle.root / "summary.json"
+    """Write `summary.json`, `example.json` and `report.html` into the cycle's folder.
+
+    Returns:
+        The report's path.
+    """
     example = json.dumps(cycle.example, indent=1, ensure_ascii=False)
     (cycle.root / "example.json").write_text(example + "\n", encoding="utf-8")
     unique = {named.name: named for named in cycle.figures}
-    figures.write(path, list(unique.values()), command=command, seeds=1, world=world_version())
-    return path
+    summary = cycle.root / "summary.json"
+    figures.write(summary, list(unique.values()), command=command, seeds=1, world=world_version())
+    return report.write(cycle.root, _pictured(cycle))
+
+
+def _pictured(cycle: Cycle) -> dict[str, Any]:
+    """What the report's pictures show."""
+    root, made = cycle.root, cycle.made
+    sweep = {f"beta = {name.split()[1]}": curves.policy_curve(root, path) for name, path in cycle.sweep.items()}
+    free = cycle.sweep.get(f"beta {cycle.size.betas[0]:g}")
+    return {
+        "seed": cycle.seed,
+        "small_round": cycle.size.small_round,
+        **{name: curves.steps(root, made[place]) for name, place in _RUNS.items()},
+        "ppo": curves.policy_curve(root, made["ppo"]),
+        "sweep": sweep,
+        "fooled": curves.fooled(root, free) if free else [],
+    }
+
+
+_RUNS = {"pretrain": "base", "sft": "sft", "reward": "reward", "dpo": "dpo"}
+"""Name of a picture's points, and whose run they come from."""

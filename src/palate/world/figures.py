@@ -84,6 +84,12 @@ def reward_figures(reward_model: Path, data: Path) -> list[Named]:
     ]
 
 
+def right_by_gold(reward_model: Path, rows: Sequence[Preference]) -> dict[int, bool]:
+    """Position of each row that gold can decide, and whether the reward model decides it alike."""
+    gaps = [_gold_gap(row) for row in rows]
+    return {i: (m > 0) == (gaps[i] > 0) for i, m in enumerate(_margins(reward_model, rows)) if gaps[i] != 0}
+
+
 def _margins(reward_model: Path, rows: Sequence[Preference]) -> list[float]:
     model, tokenizer = load.load_reward(reward_model)
     prompts = [chat.encode_prompt(tokenizer, p.prompt) for p in rows]
