@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SEEDS ?= 5
 
-.PHONY: help demo quick demo-seeds real-data test check lock clean
+.PHONY: help demo quick demo-seeds real-data times test check lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -22,6 +22,9 @@ demo-seeds: .venv/.ok  ## Repeat the training claims over SEEDS seeds into docs/
 
 real-data: .venv/.ok  ## Every verb on the public files in PALATE_DATA, into docs/results/real_data.json
 	$(BIN)/python scripts/real_data.py
+
+times: .venv/.ok  ## Time installation, demo, quick and test in a fresh clone, into docs/results/times.json
+	$(BIN)/python scripts/times.py
 
 check: .venv/.ok  ## Lint, types, and who may import whom
 	$(BIN)/ruff check .

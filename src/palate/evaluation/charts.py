@@ -142,6 +142,14 @@ def intervals(
     return _svg(draw, (_INCHES[0], 1.1 + 0.34 * len(rows)), title)
 
 
+def standalone(svg: str) -> str:
+    """An SVG from a page as a file of its own: light colours, on paper."""
+    svg = re.sub(r"var\(--(\w+)\)", lambda match: LIGHT[match[1]], svg)
+    paper = f'<rect width="100%" height="100%" fill="{LIGHT["panel"]}"/>'
+    head, rest = svg.split(">", 1)
+    return f'{head} xmlns="http://www.w3.org/2000/svg">{paper}{rest}'
+
+
 def smoothed(values: Sequence[float], width: int) -> list[float]:
     """Centred running mean; near the ends over what is there."""
     half = width // 2

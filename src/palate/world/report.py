@@ -140,7 +140,7 @@ def _worth(found: Mapping[str, Figure]) -> str:
 
 
 def _reward_model(found: Mapping[str, Figure]) -> str:
-    rows = [
+    rows: list[tuple[str, list[Figure | None]]] = [
         ("agrees with the majority of the raters", [found["reward_model/accuracy_labels"]]),
         ("agrees with single judgements", [found["reward_model/accuracy_single"]]),
         ("the best that any model could do on those", [found["reward_model/accuracy_single_ceiling"]]),
