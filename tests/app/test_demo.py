@@ -79,4 +79,5 @@ def test_a_cycle_killed_while_judging_loses_no_judgement_and_ends_when_started_a
     found = {row["name"]: row for row in json.loads((root / "summary.json").read_text())}
     assert found["rater/agreement"]["n"] > 0
     assert found["win_rate/ppo_vs_sft@0.5"]["low"] <= found["win_rate/ppo_vs_sft@0.5"]["high"]
+    assert "Reward hacking, on purpose" in (root / "report.html").read_text()
     assert not list((root / "artefacts").glob(".*")), "half-written artefacts stayed behind"

@@ -88,7 +88,7 @@ def table(head: Sequence[str], rows: Sequence[tuple[str, Sequence[Figure | None]
 
 def cell(figure: Figure | None) -> str:
     """`.803 [.747, .858] n 432` as HTML, or a dash."""
-    if figure is None:
+    if figure is None or figure.n == 0:
         return "–"
     if figure.low == figure.high:
         return f"{figure.value:.3f} <small>n {figure.n}</small>"
@@ -97,4 +97,6 @@ def cell(figure: Figure | None) -> str:
 
 def words(figure: Figure) -> str:
     """A figure within a sentence."""
+    if figure.n == 0:
+        return "an unknown share (n 0)"
     return f"{figure.value:.3f} (95 % interval {figure.low:.3f} to {figure.high:.3f}, n {figure.n})"

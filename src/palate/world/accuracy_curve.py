@@ -31,7 +31,7 @@ def run(root: Path, seed: int, sft: Path, data: Path) -> list[Named]:
     found: list[Named] = []
     right: list[dict[int, bool]] = []
     for part in PARTS:
-        chosen = set(prompts[: len(prompts) // part])
+        chosen = set(prompts[: -(-len(prompts) // part)])
         some = rows if part == 1 else [row for row in rows if row.prompt.id in chosen]
         model = _train(root, seed, sft, some, data.name if part == 1 else "", heldout)
         measured = {named.name: named.figure for named in figures.reward_figures(model, data)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -38,7 +39,7 @@ def write(root: Path, facts: Mapping[str, Any]) -> Path:
         The report's path.
     """
     rows = json.loads((root / "summary.json").read_text(encoding="utf-8"))
-    found = {row["name"]: Figure(row["value"], row["low"], row["high"], row["n"]) for row in rows}
+    found = {row["name"]: _figure(row) for row in rows}
     example = json.loads((root / "example.json").read_text(encoding="utf-8"))
     sections = [
         ("The running example", _example(example)),
@@ -198,8 +199,10 @@ def _rounds(found: Mapping[str, Figure], facts: Mapping[str, Any]) -> str:
 
 
 def _all(rows: list[dict[str, Any]]) -> str:
-    body: list[tuple[str, list[Figure | None]]] = [
-        (row["name"], [None if row["value"] is None else Figure(row["value"], row["low"], row["high"], row["n"])])
-        for row in rows
-    ]
+    body: list[tuple[str, list[Figure | None]]] = [(row["name"], [_figure(row)]) for row in rows]
     return f"<details><summary>{len(body)} figures, as in summary.json</summary>{table(['', 'value'], body)}</details>"
+
+
+def _figure(row: Mapping[str, Any]) -> Figure:
+    value, low, high = (math.nan if row[name] is None else row[name] for name in ("value", "low", "high"))
+    return Figure(value, low, high, row["n"])

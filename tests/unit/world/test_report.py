@@ -94,3 +94,14 @@ def test_colours_follow_the_readers_light(folder, facts):
     drawn = text.split("</style>", 1)[1]
     assert "var(--blue)" in drawn
     assert not re.findall(r"#[0-9a-fA-F]{6}\b", drawn)
+
+
+def test_a_figure_without_observations_is_no_number(folder, facts):
+    rows = json.loads((folder / "summary.json").read_text())
+    for row in rows:
+        if row["name"] in ("knowledge/unseen_correct", "reward_model/growth_gold"):
+            row.update(value=None, low=None, high=None, n=0)
+    (folder / "summary.json").write_text(json.dumps(rows))
+    text = report.write(folder, facts).read_text()
+    assert "nan" not in text.split("</style>", 1)[1].lower().replace("finance", "")
+    assert "an unknown share (n 0)" in text
