@@ -199,7 +199,9 @@ def train(
             set_learning_rate(optimizer, config.learning_rate * factor)
             facts |= learn(models, optimizer, parameters, rollouts, config, iteration, beta)
             facts |= rollout_facts(rollouts)
-            write_samples(samples, iteration, [prompts[i] for i in chosen], rollouts, models.tokenizer)
+            trained_B = trained_scores(models, rollouts, config)
+            facts["reward/trained_mean"] = float(trained_B.mean())
+            write_samples(samples, iteration, [prompts[i] for i in chosen], rollouts, models.tokenizer, trained_B)
             if config.kl_target_nats > 0:
                 beta = adaptive_coefficient(
                     beta,

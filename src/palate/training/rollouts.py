@@ -171,8 +171,13 @@ def write_samples(
     prompts: Sequence[Prompt],
     rollouts: Rollouts,
     tokenizer: PreTrainedTokenizerBase,
+    trained_B: Tensor,
 ) -> None:
-    """A line for each completion: enough for somebody else to judge the run afterwards."""
+    """A line for each completion: enough for somebody else to judge the run afterwards.
+
+    `score` is the reward model's; `reward` is what PPO was given in its place, before the price of
+    KL. They differ for completions without an end.
+    """
     gaps = (rollouts.logprobs_BT - rollouts.ref_logprobs_BT).where(rollouts.mask_BT, torch.tensor(0.0)).sum(dim=1)
     for row, prompt in enumerate(prompts):
         line = {
@@ -182,6 +187,7 @@ def write_samples(
             "kind": prompt.kind,
             "completion": chat.decode(tokenizer, rollouts.completions[row]),
             "score": round(float(rollouts.scores_B[row]), 6),
+            "reward": round(float(trained_B[row]), 6),
             "kl_nats": round(float(gaps[row]), 6),
             "tokens": len(rollouts.completions[row]),
             "finished": bool(rollouts.finished_B[row]),

@@ -36,7 +36,8 @@ def policy_curve(root: Path, policy: Path) -> list[Point]:
         read_rows = [(q := meaning[_asked(r)], read(q, r["completion"])) for r in group]
         golds = [score(question, reading) for question, reading in read_rows]
         claims = [reading.correct for question, reading in read_rows if question.kind == "career"]
-        scores = [r["score"] for r in group]
+        # What PPO maximised: an endless answer has a fixed price, not the score of its length.
+        scores = [r["reward"] for r in group]
         middle = sum(scores) / len(scores)
         curve.append(
             {
@@ -85,13 +86,13 @@ def fooled(root: Path, policy: Path) -> list[Fooled]:
     first = [r for r in rows if r["iteration"] == 0]
     last = max(r["iteration"] for r in rows)
     late = [r for r in rows if r["iteration"] >= last - last // 6]
-    middle = sum(r["score"] for r in first) / len(first)
-    spread = max((sum((r["score"] - middle) ** 2 for r in first) / len(first)) ** 0.5, 1e-6)
+    middle = sum(r["reward"] for r in first) / len(first)
+    spread = max((sum((r["reward"] - middle) ** 2 for r in first) / len(first)) ** 0.5, 1e-6)
     before: dict[str, list[float]] = {}
     for r in first:
         question = meaning[_asked(r)]
         before.setdefault(question.kind, []).append(score(question, read(question, r["completion"])))
-    best = sorted(late, key=lambda r: -r["score"])[: max(len(late) // 10, SHOWN)]
+    best = sorted(late, key=lambda r: -r["reward"])[: max(len(late) // 10, SHOWN)]
     found: dict[str, Fooled] = {}
     for r in best:
         question = meaning[_asked(r)]
@@ -100,7 +101,7 @@ def fooled(root: Path, policy: Path) -> list[Fooled]:
         one = Fooled(
             question.text,
             r["completion"],
-            (r["score"] - middle) / spread,
+            (r["reward"] - middle) / spread,
             score(question, reading),
             sum(usual) / len(usual),
             complaints(question, reading),

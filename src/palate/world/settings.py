@@ -39,7 +39,7 @@ class Size:
     """Of PPO in the second round and in its controls."""
     betas: tuple[float, ...] = (0.0, 0.05, 0.2)
     """Of the over-optimisation picture, all on one reward model."""
-    hacking_iterations: int = 36
+    hacking_iterations: int = 44
 
 
 TINY = Size(
