@@ -1,20 +1,37 @@
-"""From the judgements of one comparison to one preference."""
+"""From the judgements of one comparison to one preference. Each rater has one vote, see `voices`."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from palate.core.errors import ConfigError
 from palate.core.records import Comparison, Judgement, Preference, Prompt, Verdict
+from palate.preferences.voices import counted
 
 LABELS = ("soft", "majority")
 PRIOR = 0.25
 """Votes imagined for each side. Three raters of one mind then mean p = 0.93, not certainty."""
 
 
+def check_prior(prior: float) -> None:
+    """Refuse a prior that gives no probability, or certainty.
+
+    Raises:
+        ConfigError: it is not a number above 0.
+    """
+    if not 0 < prior < math.inf:
+        raise ConfigError(
+            "the prior of a soft label is out of range",
+            expected="a number above 0",
+            found=str(prior),
+            hint=f"{PRIOR} is the default",
+        )
+
+
 def votes(judgements: Sequence[Judgement]) -> tuple[int, int, int]:
-    """`(first, second, tie)`; `skip` and `both_bad` carry no direction."""
-    verdicts = [judgement.verdict for judgement in judgements]
+    """`(first, second, tie)`, each rater once; `skip` and `both_bad` carry no direction."""
+    verdicts = [judgement.verdict for judgement in counted(judgements)]
     return (
         verdicts.count(Verdict.FIRST),
         verdicts.count(Verdict.SECOND),
@@ -47,13 +64,12 @@ def soft_label(first: int, second: int, tie: int, *, prior: float = PRIOR) -> fl
         first: Votes for the completion shown first.
         second: Votes for the one shown second.
         tie: Votes for neither.
-        prior: Votes imagined for each side, above 0.
+        prior: Votes imagined for each side, see `check_prior`.
 
     Raises:
         ConfigError: the prior is not above 0.
     """
-    if not prior > 0:
-        raise ConfigError("the prior of a soft label is out of range", expected="above 0", found=str(prior))
+    check_prior(prior)
     return (first + tie / 2 + prior) / (first + second + tie + 2 * prior)
 
 
@@ -65,6 +81,7 @@ def aggregate(
     *,
     label: str = "soft",
     minimum: int = 1,
+    prior: float = PRIOR,
 ) -> Preference | str:
     """One preference, or the reason why there is none.
 
@@ -72,9 +89,11 @@ def aggregate(
         comparison: What was shown.
         prompt: Its prompt.
         texts: Text of the first and the second completion.
-        judgements: All that count for it.
+        judgements: Those of this comparison, in the order in which they were written; a rater who judged
+            it more than once has one vote.
         label: `soft` keeps how sure the raters are; `majority` says 1 for the side that leads.
-        minimum: Judgements with a direction or a tie that are needed.
+        minimum: Raters with a direction or a tie that are needed.
+        prior: Of a soft label; see `soft_label`.
 
     Raises:
         ConfigError: there is no such label.
@@ -89,7 +108,7 @@ def aggregate(
     leader = majority(judgements)
     if label == "majority" and leader not in (Verdict.FIRST, Verdict.SECOND):
         return "no majority"
-    p_first = soft_label(first, second, tie) if label == "soft" else float(leader is Verdict.FIRST)
+    p_first = soft_label(first, second, tie, prior=prior) if label == "soft" else float(leader is Verdict.FIRST)
     first_wins = p_first >= 0.5
     return Preference(
         comparison=comparison.id,

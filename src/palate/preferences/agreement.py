@@ -1,13 +1,14 @@
 """How well raters agree, with an interval.
 
 Only judgements with a direction or a tie count; `skip` and `both_bad` say nothing about which
-completion is better. A rater who judged a comparison more than once speaks once: by the last.
+completion is better. A rater who judged a comparison more than once speaks once, see `voices`.
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -15,9 +16,8 @@ import numpy as np
 
 from palate.core.errors import ConfigError
 from palate.core.records import Judgement, Verdict
-from palate.preferences.resampling import Estimate, interval, ratio, unknown
-
-DIRECTED = (Verdict.FIRST, Verdict.SECOND, Verdict.TIE)
+from palate.preferences.resampling import NARROW, Estimate, interval, ratio, unknown, wilson
+from palate.preferences.voices import DIRECTED, by_comparison
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +28,7 @@ class _Unit:
     pairs: int
 
 
-def by_comparison(judgements: Iterable[Judgement]) -> dict[str, list[Judgement]]:
-    """Judgements that count, grouped by comparison."""
-    groups: dict[str, list[Judgement]] = defaultdict(list)
-    for judgement in judgements:
-        if judgement.verdict in DIRECTED:
-            groups[judgement.comparison].append(judgement)
-    return dict(groups)
-
-
-def _voices(judgements: Iterable[Judgement]) -> list[dict[str, Verdict]]:
+def _voices(judgements: Sequence[Judgement]) -> list[dict[str, Verdict]]:
     """For each comparison, what each of its raters says."""
     return [{j.rater: j.verdict for j in group} for group in by_comparison(judgements).values()]
 
@@ -84,13 +75,18 @@ def krippendorff_alpha(judgements: Sequence[Judgement], *, seed: int = 0, resamp
 
         alpha = 1 - D_observed / D_expected over comparisons with at least two raters.
 
+    The interval is a bootstrap over comparisons. Where resampling always gives the same, as when
+    everybody agrees, it takes D_expected as known and D_observed from Wilson's interval, for as many
+    trials as there are comparisons, and ends at -1 at the latest.
+
     Returns:
-        The value, with a bootstrap over comparisons; `n` is the number of verdicts, `units` that of
-        comparisons. NaN when no comparison has two raters, 1 when only one verdict was ever given.
-        The ends are NaN where resampling cannot tell them, as for perfect agreement.
+        The value; `n` is the number of verdicts, `units` that of comparisons. NaN with `n` 0 when no
+        comparison has two raters, and NaN with their number when only one verdict was ever given:
+        nothing was expected to differ, so agreement tells nothing.
 
     Source:
-        Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability".
+        Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability"; for the bootstrap, Zapf et al.
+        2016, "Measuring inter-rater reliability for nominal data"; Wilson 1927.
     """
     units = [list(voices.values()) for voices in _voices(judgements) if len(voices) > 1]
     if not units:
@@ -99,18 +95,24 @@ def krippendorff_alpha(judgements: Sequence[Judgement], *, seed: int = 0, resamp
     sizes = counts.sum(axis=1)
     disagreeing = (sizes**2 - (counts**2).sum(axis=1)) / (sizes - 1)
 
-    def alpha(weights: np.ndarray) -> np.ndarray:
+    def differences(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         totals = weights @ counts
         n = totals.sum(axis=1)
-        expected = (n**2 - (totals**2).sum(axis=1)) / (n - 1)
-        # Where nothing varies, nobody disagreed either.
-        return np.asarray(1.0 - (weights @ disagreeing) / np.where(expected > 0, expected, 1.0))
+        return weights @ disagreeing / n, (n**2 - (totals**2).sum(axis=1)) / (n - 1) / n
 
-    value = float(alpha(np.ones((1, len(units))))[0])
+    def alpha(weights: np.ndarray) -> np.ndarray:
+        observed, expected = differences(weights)
+        nothing = np.full(len(expected), np.nan)
+        return np.asarray(1.0 - np.divide(observed, expected, out=nothing, where=expected > 0))
+
+    observed, expected = (float(found[0]) for found in differences(np.ones((1, len(units)))))
+    if expected == 0:
+        return Estimate(math.nan, math.nan, math.nan, int(sizes.sum()), len(units))
     low, high = interval(alpha, len(units), seed=seed, resamples=resamples)
-    if low == high:
-        low = high = float("nan")
-    return Estimate(value, low, high, int(sizes.sum()), len(units))
+    if not high - low > NARROW:
+        least, most = wilson(observed, len(units))
+        low, high = max(1 - most / expected, -1.0), 1 - least / expected
+    return Estimate(1 - observed / expected, low, high, int(sizes.sum()), len(units))
 
 
 def agreement_by_rater(

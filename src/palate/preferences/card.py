@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from palate.core.artefacts import Manifest
 from palate.core.records import Judgement, Preference, Verdict
-from palate.preferences.agreement import DIRECTED, agreement, by_comparison, krippendorff_alpha
+from palate.preferences.agreement import agreement, agreement_by_rater, krippendorff_alpha
 from palate.preferences.contents import Contents
-from palate.preferences.resampling import Estimate, ratio
+from palate.preferences.resampling import Estimate, ratio, unknown
+from palate.preferences.voices import DIRECTED, by_comparison
 
 SIDES = (Verdict.FIRST, Verdict.SECOND)
 
@@ -20,6 +21,8 @@ def write_card(manifest: Manifest, contents: Contents, split: Mapping[str, Seque
     sections = [
         [f"# Dataset `{manifest.id}`", "", *_amounts(manifest, contents, split)],
         ["## Can it be trusted?", "", *_trust(contents)],
+        ["## Raters", "", *_raters(contents)],
+        ["## Where it comes from", "", *_sources(contents), "", *_policies(contents)],
         ["## What was left out", "", *_left_out(contents)],
         ["## Kinds of prompts", "", *_kinds(contents)],
     ]
@@ -30,15 +33,15 @@ def _amounts(manifest: Manifest, contents: Contents, split: Mapping[str, Sequenc
     judgements, preferences = contents.judgements, contents.preferences
     prompts = {name: len({p.prompt.id for p in split[name]}) for name in split}
     times = sorted(j.judged_at for j in judgements)
-    sources = sorted({comparison.source or "(none)" for comparison in contents.comparisons})
+    config = manifest.config
+    soft = f", with {config['prior']:g} votes imagined for each side" if config["label"] == "soft" else ""
     return [
         f"- {len(preferences)} preferences on {sum(prompts.values())} prompts, from {len(contents.comparisons)} "
         f"comparisons and {len(judgements)} judgements by {len({j.rater for j in judgements})} raters",
         f"- train: {len(split['train'])} preferences on {prompts['train']} prompts; held out: "
         f"{len(split['heldout'])} on {prompts['heldout']} prompts; no prompt is on both sides",
-        f"- label: {manifest.config['label']}",
+        f"- label: {config['label']}{soft}",
         f"- judged from {times[0]} to {times[-1]}" if times else "- never judged",
-        f"- sources: {', '.join(sources)}",
     ]
 
 
@@ -47,7 +50,8 @@ def _trust(contents: Contents) -> list[str]:
     verdicts = Counter(j.verdict for j in judgements)
     alpha = krippendorff_alpha(judgements)
     return [
-        "Intervals are 95 %, resampled by comparison.",
+        "Intervals are 95 %, resampled by comparison. Where that always gives the same, as when all agree, they are",
+        "Wilson's (1927), with each comparison as one trial. A rater counts once on each comparison.",
         "",
         f"- two raters of one comparison agree: {_percent(agreement(judgements))} pairs of raters",
         f"- the same, with a tie against a side as half: {_percent(agreement(judgements, tie_credit=0.5))}",
@@ -61,16 +65,48 @@ def _trust(contents: Contents) -> list[str]:
     ]
 
 
+def _raters(contents: Contents) -> list[str]:
+    judged = Counter(j.rater for j in contents.judgements)
+    found = agreement_by_rater(contents.judgements)
+    rows = [[rater, str(judged[rater]), _percent(found.get(rater, unknown()))] for rater in sorted(judged)]
+    return _table(["rater", "judgements", "agrees with the others; n pairs of raters"], rows)
+
+
+def _sources(contents: Contents) -> list[str]:
+    source = {comparison.id: comparison.source for comparison in contents.comparisons}
+    columns = [
+        Counter(source.values()),
+        Counter(source[j.comparison] for j in contents.judgements),
+        Counter(source[p.comparison] for p in contents.preferences),
+    ]
+    rows = [[name, *(str(column[name]) for column in columns)] for name in sorted(columns[0])]
+    return _table(["source", "comparisons", "judgements", "preferences"], rows)
+
+
+def _policies(contents: Contents) -> list[str]:
+    chosen, rejected, even = Counter[str](), Counter[str](), Counter[str]()
+    for preference, (better, worse) in zip(contents.preferences, contents.policies, strict=True):
+        if preference.p_chosen > 0.5:
+            chosen[better] += 1
+            rejected[worse] += 1
+        else:
+            even.update((better, worse))
+    names = sorted(chosen.keys() | rejected.keys() | even.keys())
+    rows = [[name, str(chosen[name]), str(rejected[name]), str(even[name])] for name in names]
+    return _table(["policy", "completions chosen", "rejected", "neither"], rows)
+
+
 def _left_out(contents: Contents) -> list[str]:
     lines = [f"- comparisons, {reason}: {count}" for reason, count in sorted(contents.dropped.items())]
-    lines += [f"- judgements, {reason}: {count}" for reason, count in sorted(contents.undirected.items())]
+    lines += [f"- judgements, {reason}: {count}" for reason, count in sorted(contents.uncounted.items())]
     return lines or ["- nothing"]
 
 
 def _kinds(contents: Contents) -> list[str]:
-    kinds = Counter(p.prompt.kind or "(none)" for p in contents.preferences)
-    prompts = Counter(kind for _, kind in {(p.prompt.id, p.prompt.kind or "(none)") for p in contents.preferences})
-    return [f"- {kind}: {count} preferences on {prompts[kind]} prompts" for kind, count in sorted(kinds.items())]
+    preferences = Counter(p.prompt.kind for p in contents.preferences)
+    prompts = Counter(kind for _, kind in {(p.prompt.id, p.prompt.kind) for p in contents.preferences})
+    rows = [[kind, str(preferences[kind]), str(prompts[kind])] for kind in sorted(preferences)]
+    return _table(["kind", "preferences", "prompts"], rows)
 
 
 def _share(judgements: Sequence[Judgement], among: Sequence[Verdict], wanted: Verdict) -> Estimate:
@@ -85,6 +121,18 @@ def _longer(preferences: Sequence[Preference]) -> Estimate:
     return ratio([float(len(p.chosen) > len(p.rejected)) for p in decided], [1.0] * len(decided))
 
 
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A table whose first column holds names and whose others hold figures."""
+    rule = ["---", *("---:" for _ in head[1:])]
+    return [f"| {' | '.join(row)} |" for row in [head, rule, *([_name(row[0]), *row[1:]] for row in rows)]]
+
+
+def _name(text: str) -> str:
+    """A name that somebody else chose, so that it cannot end its cell, its line or the card."""
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return "".join(f"\\{c}" if c in r"\|`*_<>[]&" else c for c in shown) or "(none)"
+
+
 def _percent(estimate: Estimate) -> str:
     if estimate.n == 0:
         return "not known, n = 0"
@@ -94,5 +142,7 @@ def _percent(estimate: Estimate) -> str:
 def _decimal(estimate: Estimate) -> str:
     if estimate.n == 0:
         return "not known, n = 0"
-    ends = "interval not known" if math.isnan(estimate.low) else f"[{estimate.low:.2f}, {estimate.high:.2f}]"
+    if math.isnan(estimate.value):
+        return f"not known, only one verdict was given, n = {estimate.n} judgements"
+    ends = f"[{estimate.low:.2f}, {estimate.high:.2f}]"
     return f"{estimate.value:.2f} {ends}, n = {estimate.n} judgements of {estimate.units} comparisons"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from palate.core.ids import content_id
 from palate.core.progress import SILENT, Progress
 from palate.core.records import Comparison, Judgement, Preference, Verdict
-from palate.preferences.aggregate import aggregate
-from palate.preferences.agreement import by_comparison
+from palate.preferences.aggregate import PRIOR, aggregate
+from palate.preferences.voices import by_comparison, counted
 from palate.store import rows
 from palate.store.journal import Journal
 from palate.store.judgements import judgements as stored_judgements
@@ -25,28 +26,54 @@ class Contents:
     policies: list[tuple[str, str]]
     """For each preference, who wrote the chosen and the rejected completion."""
     comparisons: list[Comparison]
+    written: list[Judgement]
+    """All judgements of these comparisons."""
     judgements: list[Judgement]
+    """Those that count: each rater once on each comparison."""
     dropped: Counter[str]
     """Comparisons without a preference, by reason."""
-    undirected: Counter[str]
-    """Judgements that say nothing about which is better, by verdict, and those superseded."""
+    uncounted: Counter[str]
+    """Judgements that did not shape a label, by reason."""
+
+    @property
+    def id(self) -> str:
+        """Id of everything that rows and card are made of, except when a judgement was made."""
+        heard = {j.uid for j in self.judgements}
+        return content_id(
+            "journal",
+            {
+                "comparisons": [[c.id, c.source] for c in self.comparisons],
+                "judgements": [[*_content(j), j.uid in heard] for j in sorted(self.written, key=lambda j: j.uid)],
+                "kinds": [[p.comparison, p.prompt.kind] for p in self.preferences],
+            },
+        )
 
 
-def collect(journal: Journal, *, source: str | None, label: str, minimum: int, progress: Progress = SILENT) -> Contents:
-    """Read the journal once, and aggregate each comparison.
+def collect(
+    journal: Journal,
+    *,
+    source: str | None,
+    label: str = "soft",
+    minimum: int = 1,
+    prior: float = PRIOR,
+    progress: Progress = SILENT,
+) -> Contents:
+    """Read the journal once, and aggregate each comparison; each rater has one vote.
 
     Args:
-        journal: The journal; what is written to it meanwhile is not seen.
+        journal: The journal. All of it is read in one transaction, so what is written meanwhile is not
+            seen, and writers do not wait.
         source: Only comparisons of this source; None for all.
         label: See `aggregate`.
         minimum: See `aggregate`.
+        prior: See `aggregate`.
         progress: Who listens.
     """
     with journal.reading():
         comparisons = rows.comparisons(journal, source)
         written = stored_judgements(journal, source, current=False)
         prompts, completions = rows.prompts(journal), rows.completions(journal)
-    judgements = without_superseded(written)
+    judgements = counted(written)
     groups = by_comparison(judgements)
     preferences, policies, dropped = [], [], Counter[str]()
     progress.start("aggregating", len(comparisons))
@@ -59,6 +86,7 @@ def collect(journal: Journal, *, source: str | None, label: str, minimum: int, p
             groups.get(comparison.id, []),
             label=label,
             minimum=minimum,
+            prior=prior,
         )
         if isinstance(result, str):
             dropped[result] += 1
@@ -73,14 +101,24 @@ def collect(journal: Journal, *, source: str | None, label: str, minimum: int, p
         preferences=preferences,
         policies=policies,
         comparisons=comparisons,
+        written=written,
         judgements=judgements,
         dropped=dropped,
-        undirected=_undirected(judgements, len(written)),
+        uncounted=_uncounted(written, judgements),
     )
 
 
-def _undirected(judgements: list[Judgement], written: int) -> Counter[str]:
+def _content(j: Judgement) -> list[object]:
+    # Not `judged_at`: the same judgement sent to another journal may be stamped later.
+    seconds = None if j.seconds is None else repr(float(j.seconds))
+    said = [j.uid, j.comparison, j.rater, j.verdict.value, j.strength, list(j.reasons), j.note, j.guideline]
+    return [*said, seconds, j.supersedes]
+
+
+def _uncounted(written: list[Judgement], heard: list[Judgement]) -> Counter[str]:
     named = {Verdict.SKIP: "skipped", Verdict.BOTH_BAD: "both bad"}
-    found = Counter(named[j.verdict] for j in judgements if j.verdict in named)
-    found["superseded by a correction"] = written - len(judgements)
+    found = Counter(named[j.verdict] for j in heard if j.verdict in named)
+    standing = len(without_superseded(written))
+    found["superseded by a correction"] = len(written) - standing
+    found["judged again by the same rater"] = standing - len(heard)
     return +found

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from palate.core.ids import derive_seed
+
+NARROW = 1e-9
+"""A resampled interval that is no wider than rounding: resampling always gave the same."""
 _Z = 1.959964
 _BLOCK = 1 << 22
 """Weights drawn at once: 32 MB."""
@@ -46,8 +50,14 @@ def interval(
         units: How many there are.
         seed: Of the draws.
         resamples: How many; fewer when there are very many units.
+
+    Returns:
+        Its ends; NaN when no value was finite.
+
+    Source:
+        Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(derive_seed(seed, "bootstrap"))
     share = np.full(units, 1 / units)
     left = min(resamples, max(200, _BUDGET // units))
     draws = []
@@ -56,7 +66,10 @@ def interval(
         draws.append(statistic(rng.multinomial(units, share, size=block)))
         left -= block
     values = np.concatenate(draws)
-    low, high = np.quantile(values[np.isfinite(values)], [0.025, 0.975])
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return math.nan, math.nan
+    low, high = np.quantile(values, [0.025, 0.975])
     return float(low), float(high)
 
 
@@ -76,23 +89,30 @@ def ratio(parts: Sequence[float], wholes: Sequence[float], *, seed: int = 0, res
         `n` is the sum of the wholes; NaN when that is 0.
     """
     part, whole = np.asarray(parts, dtype=float), np.asarray(wholes, dtype=float)
-    total = float(whole.sum())
-    if total == 0:
+    # A unit of nothing tells nothing, and must not count as a trial either.
+    part, whole = part[whole > 0], whole[whole > 0]
+    units, total = len(whole), float(whole.sum())
+    if units == 0:
         return unknown()
 
     def share(weights: np.ndarray) -> np.ndarray:
-        totals = weights @ whole
-        return np.asarray(np.divide(weights @ part, totals, out=np.full(len(totals), np.nan), where=totals > 0))
+        return np.asarray((weights @ part) / (weights @ whole))
 
-    value, units = float(part.sum() / total), int(np.count_nonzero(whole))
-    low, high = interval(share, len(whole), seed=seed, resamples=resamples)
-    if low == high:
-        low, high = _wilson(value, units)
+    value = float(part.sum() / total)
+    low, high = interval(share, units, seed=seed, resamples=resamples)
+    if not high - low > NARROW:
+        low, high = wilson(value, units)
     return Estimate(value, low, high, int(total), units)
 
 
-def _wilson(p: float, n: int) -> tuple[float, float]:
-    """Wilson's interval of a share. Source: Wilson 1927; Brown, Cai and DasGupta 2001."""
+def wilson(p: float, n: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share `p` of `n` trials; never of zero width, and always around `p`.
+
+    Source:
+        Wilson 1927, "Probable Inference, the Law of Succession, and Statistical Inference";
+        recommended for small n by Brown, Cai and DasGupta 2001, "Interval Estimation for a Binomial
+        Proportion".
+    """
     centre = (p + _Z * _Z / (2 * n)) / (1 + _Z * _Z / n)
-    half = _Z * math.sqrt(p * (1 - p) / n + _Z * _Z / (4 * n * n)) / (1 + _Z * _Z / n)
+    half = _Z * math.sqrt(max(p * (1 - p), 0.0) / n + _Z * _Z / (4 * n * n)) / (1 + _Z * _Z / n)
     return max(min(centre - half, p), 0.0), min(max(centre + half, p), 1.0)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from palate.core.artefacts import Manifest, Workspace
 from palate.core.errors import ConfigError, DataError
-from palate.core.ids import content_id
 from palate.core.progress import SILENT, Progress
 from palate.core.records import Preference
 from palate.preferences import dataset
-from palate.preferences.aggregate import LABELS
-from palate.preferences.agreement import agreement
+from palate.preferences.aggregate import LABELS, PRIOR, check_prior
+from palate.preferences.agreement import agreement, krippendorff_alpha
 from palate.preferences.card import write_card
 from palate.preferences.contents import Contents, collect
+from palate.preferences.resampling import Estimate
 from palate.store.journal import Journal
 
 
@@ -29,7 +30,9 @@ class SnapshotConfig:
     label: str = "soft"
     """`soft` or `majority`."""
     minimum_judgements: int = 1
-    """Comparisons with fewer are left out and counted."""
+    """Comparisons that fewer raters have judged are left out and counted."""
+    prior: float = PRIOR
+    """Votes imagined for each side of a soft label, see `soft_label`."""
     seed: int = 0
     """Of the split."""
 
@@ -41,13 +44,16 @@ class SnapshotConfig:
             )
         if self.label not in LABELS:
             raise ConfigError("there is no such label", expected=" or ".join(LABELS), found=self.label)
+        check_prior(self.prior)
 
 
 def freeze(journal: Journal, workspace: Workspace, config: SnapshotConfig, progress: Progress = SILENT) -> Path:
     """A dataset artefact of the journal as it is now; the same content gives the same id.
 
+    A rater who judged a comparison more than once has one vote there, see `voices`.
+
     Args:
-        journal: Where the judgements are; all is read as of one moment.
+        journal: Where the judgements are; all is read in one transaction, as of one moment.
         workspace: Where the dataset goes.
         config: What to take, how to label and how to split.
         progress: Who listens.
@@ -60,6 +66,7 @@ def freeze(journal: Journal, workspace: Workspace, config: SnapshotConfig, progr
         source=config.source or None,
         label=config.label,
         minimum=config.minimum_judgements,
+        prior=config.prior,
         progress=progress,
     )
     if not contents.preferences:
@@ -74,7 +81,7 @@ def freeze(journal: Journal, workspace: Workspace, config: SnapshotConfig, progr
     for preference, policies in zip(contents.preferences, contents.policies, strict=True):
         side = dataset.side(preference.prompt.id, config.heldout_fraction, config.seed)
         split[side].append(preference)
-        lines[side].append({**dataset.preference_row(preference), "policy": list(policies)})
+        lines[side].append({**dataset.preference_row(preference), "policies": list(policies)})
     manifest = _manifest(contents, config, {name: len(split[name]) for name in split})
 
     def write(folder: Path) -> None:
@@ -86,15 +93,21 @@ def freeze(journal: Journal, workspace: Workspace, config: SnapshotConfig, progr
 
 
 def _manifest(contents: Contents, config: SnapshotConfig, sizes: dict[str, int]) -> Manifest:
-    content = content_id(
-        "journal", [sorted(c.id for c in contents.comparisons), sorted(j.uid for j in contents.judgements)]
-    )
-    rate = agreement(contents.judgements)
-    figure = {"value": rate.value, "low": rate.low, "high": rate.high, "n": rate.n}
     return Manifest(
         kind="dataset",
         made_by="dataset freeze",
         config=asdict(config),
-        inputs={"journal": f"journal-{content}"},
-        facts={**sizes, "judgements": len(contents.judgements), "agreement": figure if rate.n else None},
+        inputs={"journal": f"journal-{contents.id}"},
+        facts={
+            **sizes,
+            "judgements": len(contents.judgements),
+            "agreement": _figure(agreement(contents.judgements)),
+            "alpha": _figure(krippendorff_alpha(contents.judgements)),
+        },
     )
+
+
+def _figure(found: Estimate) -> dict[str, float] | None:
+    if math.isnan(found.value):
+        return None
+    return {"value": found.value, "low": found.low, "high": found.high, "n": found.n}

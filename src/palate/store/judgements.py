@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,15 +32,17 @@ _CONTENT = (
 def judge(journal: Journal, judgements: Sequence[Judgement]) -> int:
     """Store judgements in one transaction; when this returns, they survive a crash.
 
-    Sending a judgement again changes nothing. Leases of its rater on its comparison are closed.
+    Sending a judgement again changes nothing. Leases of its rater on its comparison are closed. A rater
+    who judges a comparison again without `supersedes` is stored as well, and still has one vote: their
+    last, see `palate.preferences.voices`.
 
     Returns:
         How many were new.
 
     Raises:
-        DataError: a comparison or rater is unknown, a uid was used for something else, or a
-            judgement supersedes one of another rater or comparison, or one that is superseded
-            already. Nothing is stored then.
+        DataError: a comparison or rater is unknown, a uid is empty or was used for something else,
+            `seconds` is no length of time, or a judgement supersedes one of another rater or
+            comparison, or one that is superseded already. Nothing is stored then.
     """
     if not judgements:
         return 0
@@ -147,10 +150,33 @@ def _same(j: Judgement, row: dict[str, Any], earlier: dict[str, Any]) -> None:
 
 def _check(j: Judgement, comparisons: set[str], raters: set[str]) -> None:
     where = f"judgement {j.uid}"
+    if not j.uid:
+        # "" in `supersedes` means that nothing is superseded.
+        raise DataError("a judgement has no uid", where=f"comparison {j.comparison}", expected="a text of its own")
+    if j.seconds is not None and not 0 <= j.seconds < math.inf:
+        # SQLite would turn NaN into NULL without a word.
+        raise DataError(
+            "the seconds of a judgement are no length of time",
+            where=where,
+            expected="a number from 0 on, or None when unknown",
+            found=str(j.seconds),
+        )
     if j.comparison not in comparisons:
-        raise DataError("a judgement is of an unknown comparison", where=where, found=j.comparison)
+        raise DataError(
+            "a judgement is of an unknown comparison",
+            where=where,
+            expected="the id of a stored comparison",
+            found=repr(j.comparison),
+            hint="add the comparison first",
+        )
     if j.rater not in raters:
-        raise DataError("a judgement is by an unknown rater", where=where, found=j.rater)
+        raise DataError(
+            "a judgement is by an unknown rater",
+            where=where,
+            expected="the id of a stored rater",
+            found=repr(j.rater),
+            hint="add the rater first",
+        )
 
 
 def _check_correction(j: Judgement, old: dict[str, Any] | None, heir: str | None) -> None:
@@ -160,7 +186,8 @@ def _check_correction(j: Judgement, old: dict[str, Any] | None, heir: str | None
             "a judgement supersedes one that is not its own",
             where=where,
             expected="an earlier judgement of the same comparison by the same rater",
-            found=j.supersedes,
+            found=repr(j.supersedes),
+            hint="judge anew, without `supersedes`",
         )
     if heir is not None:
         # Two heirs would both be current, and the rater would have two votes.
@@ -169,4 +196,5 @@ def _check_correction(j: Judgement, old: dict[str, Any] | None, heir: str | None
             where=where,
             expected=f"{heir}, the newer one",
             found=j.supersedes,
+            hint="supersede the newest judgement, or read the journal again",
         )

@@ -69,6 +69,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     if names >= schema.PARTS.keys():
         return
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA fullfsync = ON")
     connection.execute("BEGIN IMMEDIATE")
     if _header(connection).things == 0:
         for statement in _tables():

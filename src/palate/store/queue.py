@@ -1,8 +1,9 @@
 """The queue: who judges what next. People and simulated raters take from it alike.
 
 A rater takes tasks under a lease; a judgement closes it, and time gives it back. No comparison is
-given to more raters than were asked for. (Who judges after their lease ran out is still heard: a
-judgement is never thrown away, so such a comparison can end with one more.)
+given to more raters than were asked for; a rater who judged one twice counts once, by the last.
+(Who judges after their lease ran out is still heard: a judgement is never thrown away, so such a
+comparison can end with one more.)
 """
 
 from __future__ import annotations
@@ -35,9 +36,11 @@ _NEXT = text(
         AND NOT EXISTS (SELECT 1 FROM judgement j WHERE j.comparison = c.id AND j.rater = :rater)
         AND NOT EXISTS (SELECT 1 FROM lease l WHERE l.comparison = c.id AND l.rater = :rater)
         AND (
-          SELECT count(DISTINCT j.rater) FROM judgement j
+          SELECT count(*) FROM judgement j
           WHERE j.comparison = c.id AND j.verdict <> 'skip'
-            AND NOT EXISTS (SELECT 1 FROM judgement k WHERE k.supersedes = j.uid AND k.supersedes <> '')
+            AND NOT EXISTS (
+              SELECT 1 FROM judgement k WHERE k.comparison = c.id AND k.rater = j.rater AND k.seq > j.seq
+            )
         ) + (SELECT count(*) FROM lease l WHERE l.comparison = c.id) < :wanted
       ORDER BY place, c.seq
       LIMIT :count
@@ -83,13 +86,13 @@ def take(
         rater: Who asks. What they judged, skipped or hold already is not given again.
         count: At most so many.
         judgements_wanted: A comparison that so many raters have judged, or are at work on, is left
-            out. Skips do not count, nor do judgements that were superseded.
-        lease_s: After so many seconds a task that was not judged goes back.
+            out. Skips do not count, nor does what a rater said before their last judgement.
+        lease_s: After so many seconds, above 0, a task that was not judged goes back.
         seed: Of the order, which is the same for everybody who gives the same seed.
         source: Only comparisons of this source.
 
     Raises:
-        ConfigError: `count` is negative, or nothing is wanted.
+        ConfigError: `count` is negative, nothing is wanted, or a lease would not last.
         DataError: the rater is unknown.
     """
     if count < 0 or judgements_wanted < 1:
@@ -98,6 +101,8 @@ def take(
             expected="count 0 or more, judgements_wanted 1 or more",
             found=f"count {count}, judgements_wanted {judgements_wanted}",
         )
+    if not lease_s > 0:
+        raise ConfigError("a lease would not last", where="lease_s", expected="seconds above 0", found=str(lease_s))
     now = time.time()
     asked = {
         "source": source,
@@ -109,7 +114,7 @@ def take(
     }
     with journal.transaction() as connection:
         require(connection, schema.rater.c.id, [rater], who="requests to the queue")
-        connection.execute(delete(schema.lease).where(schema.lease.c.expires_s < now))
+        connection.execute(delete(schema.lease).where(schema.lease.c.expires_s <= now))
         tasks = [
             Task(
                 lease=uuid.uuid4().hex,

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from sqlalchemy import Connection, Table, func, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, Table, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from palate.core.errors import DataError
 from palate.core.records import Comparison, Completion, Prompt, Rater
 from palate.store import schema
 from palate.store.journal import Journal
-from palate.store.lookup import require
+from palate.store.lookup import matching, require
 
 _BATCH = 2000
 
@@ -35,18 +34,20 @@ def _add(
     if not rows:
         return 0
     with journal.transaction() as connection:
-        state = select(func.count(), func.coalesce(func.max(table.c.seq), 0)).select_from(table)
-        before, last = connection.execute(state).one()
-        statement = insert(table).on_conflict_do_nothing(index_elements=["id"])
+        last = connection.execute(select(func.coalesce(func.max(table.c.seq), 0))).scalar_one()
+        given = {str(row["id"]): row for row in reversed(rows)}
+        known = {row.id for row in matching(connection, select(table.c.id), table.c.id, given)}
+        # In the order of `rows`, and of two with one id the first.
+        fresh = [row for row in rows if row["id"] not in known and given[str(row["id"])] is row]
         try:
-            for start in range(0, len(rows), _BATCH):
-                connection.execute(statement, rows[start : start + _BATCH])
+            for start in range(0, len(fresh), _BATCH):
+                connection.execute(insert(table), fresh[start : start + _BATCH])
         except IntegrityError:
-            _name_the_missing(connection, table, rows)
+            _name_the_missing(connection, table, fresh)
             raise
         if check is not None:
             check(connection, last)
-        return int(connection.execute(state).one()[0] - before)
+        return len(fresh)
 
 
 def _name_the_missing(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
@@ -118,8 +119,27 @@ def add_comparisons(journal: Journal, comparisons: Iterable[Comparison]) -> int:
 
 
 def add_raters(journal: Journal, raters: Iterable[Rater]) -> int:
-    """Add raters; the number of new ones."""
-    return _add(journal, schema.rater, [{"id": r.id, "kind": r.kind} for r in raters])
+    """Add raters; the number of new ones.
+
+    Raises:
+        DataError: a rater's id stands for another kind of rater already. Nothing is added then.
+    """
+    kinds = [(r.id, r.kind) for r in raters]
+
+    def one_kind(connection: Connection, _: int) -> None:
+        table = schema.rater
+        stored = {row.id: row.kind for row in matching(connection, select(table), table.c.id, [id for id, _ in kinds])}
+        for rater, kind in kinds:
+            if stored[rater] != kind:
+                raise DataError(
+                    "a rater's id was used before, for another kind of rater",
+                    where=f"rater {rater!r}",
+                    expected=stored[rater],
+                    found=kind,
+                    hint="give the new rater an id of its own",
+                )
+
+    return _add(journal, schema.rater, [{"id": id, "kind": kind} for id, kind in kinds], one_kind)
 
 
 def prompts(journal: Journal) -> dict[str, Prompt]:

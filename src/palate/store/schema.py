@@ -104,12 +104,12 @@ def _parts() -> dict[str, str]:
                 f"CREATE TRIGGER IF NOT EXISTS {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
                 f"BEGIN SELECT {refuse}; END"
             )
-        # INSERT OR REPLACE deletes without asking the triggers above. What has an id of its content
-        # may come again and is left as it is; a judgement may not, `judge` compares before it writes.
+        # INSERT OR REPLACE deletes without asking the triggers above, and an UPSERT edits. Who writes
+        # looks first what is there.
         parts[f"{table}_no_replace"] = (
             f"CREATE TRIGGER IF NOT EXISTS {table}_no_replace BEFORE INSERT ON {table} "
             f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key} OR seq = NEW.seq) "
-            f"BEGIN SELECT {refuse if key == 'uid' else 'RAISE(IGNORE)'}; END"
+            f"BEGIN SELECT {refuse}; END"
         )
     return parts
 
