@@ -81,3 +81,23 @@ def test_a_cycle_killed_while_judging_loses_no_judgement_and_ends_when_started_a
     assert found["win_rate/ppo_vs_sft@0.5"]["low"] <= found["win_rate/ppo_vs_sft@0.5"]["high"]
     assert "Reward hacking, on purpose" in (root / "report.html").read_text()
     assert not list((root / "artefacts").glob(".*")), "half-written artefacts stayed behind"
+
+
+@pytest.mark.parametrize(("earlier", "sentence"), [(False, "Starting cleanly"), (True, "work of an earlier run")])
+def test_the_command_says_whether_it_continues_or_starts_cleanly(tmp_path, earlier, sentence):
+    root = tmp_path / "demo"
+    if earlier:
+        (root / "artefacts").mkdir(parents=True)
+    command = [Path(sys.executable).parent / "palate", "demo", "--out", root]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    ) as process:
+        try:
+            first = ""
+            while sentence not in first and (line := process.stdout.readline()):
+                first += line.strip() + " "
+                if len(first) > 500:
+                    break
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert sentence in " ".join(first.split())
