@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SEEDS ?= 5
 
-.PHONY: help demo quick demo-seeds real-data times test check lock clean
+.PHONY: help demo quick demo-seeds real-data times slow test check lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,9 @@ check: .venv/.ok  ## Lint, types, and who may import whom
 
 test: check  ## Every test that needs no GPU, after lint, types and the import contract
 	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+slow: .venv/.ok  ## Tests that take long or want an idle machine
+	$(BIN)/python -m pytest -m slow
 
 lock: .venv/.ok  ## Write the versions of .venv into constraints.txt
 	$(BIN)/python scripts/lock.py

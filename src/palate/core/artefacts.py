@@ -82,6 +82,9 @@ class Workspace:
     def put(self, manifest: Manifest, write: Callable[[Path], None]) -> Path:
         """Let `write` fill a folder, then make it visible at once; nothing half-written is seen.
 
+        The files are on the disk before the folder has its name, so a loss of power leaves no
+        damaged artefact either. Of two processes that make the same one, the first wins.
+
         Returns:
             The artefact's folder. If it is already there, `write` is not called.
         """
@@ -94,9 +97,17 @@ class Workspace:
             write(staging)
             write_manifest(staging, manifest)
             staging.chmod(0o755)
-            if target.exists():  # left by an interrupted deletion, or made by a twin process
+            for path in (*staging.rglob("*"), staging):
+                _flush(path)
+            if target.exists() and not self.has(manifest.id):  # left by an interrupted deletion
                 shutil.rmtree(target)
-            os.replace(staging, target)
+            try:
+                os.replace(staging, target)
+            except OSError:
+                if not self.has(manifest.id):
+                    raise
+                shutil.rmtree(staging)  # a twin process was faster
+            _flush(self.artefacts)
         except BaseException:
             shutil.rmtree(staging, ignore_errors=True)
             raise
@@ -129,6 +140,17 @@ class Workspace:
                     seen.add(parent)
                     yield parent
                     queue.append(parent)
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or a folder's list of names, is on the disk."""
+    if os.name == "nt" and path.is_dir():  # Windows opens no folders
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
