@@ -32,6 +32,7 @@ def sample_comparisons(
     source: str,
     seed: int,
     max_new_tokens: int,
+    progress: Progress = SILENT,
 ) -> int:
     """Sample completions of each question at temperature 1, and queue every pair that differs.
 
@@ -44,9 +45,16 @@ def sample_comparisons(
     name = identify(policy)
     prompts = [q.prompt for q in questions]
     encoded = [chat.encode_prompt(tokenizer, p) for p in prompts for _ in range(completions)]
+    progress.start("sampling", len(encoded))
     sampled = sampling.sample(
-        model, encoded, eos_id=tokenizer.eos_token_id, max_new_tokens=max_new_tokens, seed=derive_seed(seed, source)
+        model,
+        encoded,
+        eos_id=tokenizer.eos_token_id,
+        max_new_tokens=max_new_tokens,
+        seed=derive_seed(seed, source),
+        report=progress.advance,
     )
+    progress.finish(f"{len(encoded)} completions of {len(prompts)} prompts")
     records, asked = [], Counter[str]()
     for index, row in enumerate(sampled):
         prompt = prompts[index // completions].id

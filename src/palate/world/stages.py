@@ -93,7 +93,6 @@ def judged(
     questions = asked(seed, prompts, about=about)
     family = source.partition("/")[0]
     with Journal.open(root / f"{family}.db") as journal:
-        progress.start("sampling", 1)
         collect.sample_comparisons(
             journal,
             policy,
@@ -102,8 +101,8 @@ def judged(
             source=source,
             seed=seed,
             max_new_tokens=size.max_new_tokens,
+            progress=progress,
         )
-        progress.finish()
         collect.judge_all(journal, questions, source=source, raters=size.raters, seed=seed, progress=progress)
         config = SnapshotConfig(minimum_judgements=2, seed=seed)
         return freeze(journal, Workspace(root), config)
