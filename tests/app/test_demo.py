@@ -82,6 +82,12 @@ def test_a_cycle_killed_while_judging_loses_no_judgement_and_ends_when_started_a
     assert "Reward hacking, on purpose" in (root / "report.html").read_text()
     assert not list((root / "artefacts").glob(".*")), "half-written artefacts stayed behind"
 
+    made = {path.name for path in (root / "artefacts").iterdir()}
+    third = start(root)
+    told, _ = third.communicate(timeout=240)
+    assert third.returncode == 0, told
+    assert {path.name for path in (root / "artefacts").iterdir()} == made, "finished work was done again"
+
 
 @pytest.mark.parametrize(("earlier", "sentence"), [(False, "Starting cleanly"), (True, "work of an earlier run")])
 def test_the_command_says_whether_it_continues_or_starts_cleanly(tmp_path, earlier, sentence):

@@ -82,7 +82,7 @@ def preferences_of(
             raise DataError("a file has no pairs", where=str(path), expected="two completions of one prompt a row")
         source, _ = import_pairs(imported, path, out)
         with Journal.open(out / JOURNAL) as journal:
-            config = SnapshotConfig(source=source, label="majority")
+            config = SnapshotConfig(sources=(source,), label="majority")
             if heldout_fraction is not None:
                 config = replace(config, heldout_fraction=heldout_fraction)
             path = freeze(journal, Workspace(out), config)

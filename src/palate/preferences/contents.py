@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from palate.core.ids import content_id
@@ -52,7 +53,7 @@ class Contents:
 def collect(
     journal: Journal,
     *,
-    source: str | None,
+    sources: Sequence[str] = (),
     label: str = "soft",
     minimum: int = 1,
     prior: float = PRIOR,
@@ -63,15 +64,15 @@ def collect(
     Args:
         journal: The journal. All of it is read in one transaction, so what is written meanwhile is not
             seen, and writers do not wait.
-        source: Only comparisons of this source; None for all.
+        sources: Only comparisons of these sources; all when none is named.
         label: See `aggregate`.
         minimum: See `aggregate`.
         prior: See `aggregate`.
         progress: Who listens.
     """
     with journal.reading():
-        comparisons = rows.comparisons(journal, source)
-        written = stored_judgements(journal, source, current=False)
+        comparisons = rows.comparisons(journal, sources)
+        written = stored_judgements(journal, sources, current=False)
         prompts, completions = rows.prompts(journal), rows.completions(journal)
     judgements = counted(written)
     groups = by_comparison(judgements)

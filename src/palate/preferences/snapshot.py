@@ -23,8 +23,8 @@ from palate.store.journal import Journal
 class SnapshotConfig:
     """Settings of a snapshot."""
 
-    source: str = ""
-    """Only comparisons of this source; all when empty."""
+    sources: tuple[str, ...] = ()
+    """Only comparisons of these sources; all when none is named."""
     heldout_fraction: float = 0.15
     """Share of prompts that are kept for evaluation."""
     label: str = "soft"
@@ -63,7 +63,7 @@ def freeze(journal: Journal, workspace: Workspace, config: SnapshotConfig, progr
     """
     contents = collect(
         journal,
-        source=config.source or None,
+        sources=config.sources,
         label=config.label,
         minimum=config.minimum_judgements,
         prior=config.prior,

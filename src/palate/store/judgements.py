@@ -75,19 +75,19 @@ def judge(journal: Journal, judgements: Sequence[Judgement]) -> int:
         return len(fresh)
 
 
-def judgements(journal: Journal, source: str | None = None, *, current: bool = True) -> list[Judgement]:
+def judgements(journal: Journal, sources: Sequence[str] = (), *, current: bool = True) -> list[Judgement]:
     """Judgements in the order in which they came.
 
     Args:
         journal: The journal.
-        source: Only of comparisons of this source.
+        sources: Only of comparisons of these sources; of all when none is named.
         current: Leave out those that a later one supersedes.
     """
     table = schema.judgement
     query = select(table).order_by(table.c.seq)
-    if source is not None:
+    if sources:
         query = query.join(schema.comparison, schema.comparison.c.id == table.c.comparison).where(
-            schema.comparison.c.source == source
+            schema.comparison.c.source.in_(sources)
         )
     with journal.reading() as connection:
         found = [_judgement(row) for row in connection.execute(query)]

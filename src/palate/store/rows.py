@@ -166,11 +166,11 @@ def completions(journal: Journal) -> dict[str, Completion]:
         }
 
 
-def comparisons(journal: Journal, source: str | None = None) -> list[Comparison]:
-    """Comparisons in the order in which they came, of one source or of all."""
+def comparisons(journal: Journal, sources: Sequence[str] = ()) -> list[Comparison]:
+    """Comparisons in the order in which they came, of some sources or, with none named, of all."""
     query = select(schema.comparison).order_by(schema.comparison.c.seq)
-    if source is not None:
-        query = query.where(schema.comparison.c.source == source)
+    if sources:
+        query = query.where(schema.comparison.c.source.in_(sources))
     with journal.reading() as connection:
         return [
             Comparison(prompt=row.prompt, first=row.first, second=row.second, source=row.source)

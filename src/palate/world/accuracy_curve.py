@@ -33,17 +33,17 @@ def run(root: Path, seed: int, sft: Path, data: Path) -> list[Named]:
     for part in PARTS:
         chosen = set(prompts[: -(-len(prompts) // part)])
         some = rows if part == 1 else [row for row in rows if row.prompt.id in chosen]
-        model = _train(root, seed, sft, some, data.name if part == 1 else "", heldout)
-        measured = {named.name: named.figure for named in figures.reward_figures(model, data)}
-        for name in ("accuracy_labels", "accuracy_gold"):
-            found.append(Named(f"reward_model/{name}/n={len(some)}", measured[f"reward_model/{name}"]))
-        right.append(figures.right_by_gold(model, heldout))
-    pairs = sorted(right[0])
-    gains = [float(right[-1][i]) - float(right[0][i]) for i in pairs]
-    found.append(Named("reward_model/growth_gold", mean(gains, [heldout[i].prompt.id for i in pairs])))
+        model = _train(root, seed, sft, some, data.name if part == 1 else "")
+        margins = figures.heldout_margins(model, heldout)
+        for name, figure in figures.accuracies(margins, heldout).items():
+            found.append(Named(f"reward_model/accuracy_{name}/n={len(some)}", figure))
+        right.append(figures.right_by_gold(margins, heldout))
+    fewest, all_of_them = right[0], right[-1]
+    gains = [float(all_of_them[i]) - float(fewest[i]) for i in fewest]
+    found.append(Named("reward_model/growth_gold", mean(gains, [heldout[i].prompt.id for i in fewest])))
     return found
 
 
-def _train(root: Path, seed: int, sft: Path, rows: list[Preference], data_id: str, heldout: list[Preference]) -> Path:
+def _train(root: Path, seed: int, sft: Path, rows: list[Preference], data_id: str) -> Path:
     # The same settings, inputs and id as the cycle's own reward model, so the full set is not trained again.
-    return reward.train(settings.reward(seed), sft, rows, Workspace(root), heldout=heldout, data_id=data_id)
+    return reward.train(settings.reward(seed), sft, rows, Workspace(root), data_id=data_id)

@@ -79,7 +79,7 @@ def sample_comparisons(
     rows.add_prompts(journal, prompts)
     rows.add_completions(journal, records)
     rows.add_comparisons(journal, pairs)
-    return len(rows.comparisons(journal, source))
+    return len(rows.comparisons(journal, [source]))
 
 
 def judge_all(
@@ -104,7 +104,7 @@ def judge_all(
     rows.add_raters(journal, [Rater(r.id, "simulated") for r in pool])
     for rater in pool:
         queue.release(journal, rater.id)
-    total = raters * len(rows.comparisons(journal, source))
+    total = raters * len(rows.comparisons(journal, [source]))
     progress.start("judging", total)
     rng = random.Random(derive_seed(seed, source, "turns"))
     readings: dict[tuple[str, str], Reading] = {}

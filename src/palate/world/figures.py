@@ -9,8 +9,11 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
+import torch
+
 from palate.core.records import Preference
 from palate.evaluation.statistics import Figure, calibration_error, mean, proportion, win_rate
+from palate.functional.pairwise import bradley_terry_loss
 from palate.models import chat, load, scoring
 from palate.preferences import dataset
 from palate.world import measure
@@ -51,24 +54,29 @@ def policy_figures(name: str, ours: Answers, sft: Answers, temperature: float) -
 
 
 def reward_figures(reward_model: Path, data: Path) -> list[Named]:
-    """Accuracy on held-out comparisons: against the majority, single judgements and gold; ECE.
+    """On held-out comparisons: accuracy against the majority, single judgements and gold; loss; ECE.
 
     An ideal model's accuracy on single judgements cannot exceed the mean share of the majority's
-    votes; that ceiling stands beside it.
+    votes; that ceiling stands beside it. Comparisons of one prompt share answers, so intervals
+    come from resampling prompts.
     """
     rows = dataset.load_preferences(data, "heldout")
-    margins = _margins(reward_model, rows)
-    decided = [(m, p) for m, p in zip(margins, rows, strict=True) if p.votes[0] != p.votes[1]]
-    labels = proportion(sum(m > 0 for m, _ in decided), len(decided))
-    golds = [_gold_gap(p) for p in rows]
-    known = [(m, g) for m, g in zip(margins, golds, strict=True) if g != 0]
-    single = [(m > 0, p.votes) for m, p in zip(margins, rows, strict=True)]
-    right = sum(votes[0] if above else votes[1] for above, votes in single)
-    cast = sum(votes[0] + votes[1] for _, votes in single)
-    ceiling = sum(max(votes[:2]) for _, votes in single)
+    margins = heldout_margins(reward_model, rows)
+    found = accuracies(margins, rows)
+    single: list[float] = []
+    best: list[float] = []
+    voters: list[str] = []
+    for margin, p in zip(margins, rows, strict=True):
+        above, below = p.votes[:2]
+        single += [float(margin > 0)] * above + [float(margin <= 0)] * below
+        best += [1.0] * max(above, below) + [0.0] * min(above, below)
+        voters += [p.prompt.id] * (above + below)
     # A margin is a log-odds only up to the scale of the saved scores, which the scale of BT fixes.
     scale = _score_scale(reward_model)
-    probabilities = [1 / (1 + 2.718281828 ** (-m * scale)) for m in margins]
+    odds = torch.tensor(margins) * scale
+    p_chosen = torch.tensor([p.p_chosen for p in rows])
+    losses = [float(bradley_terry_loss(odds[i : i + 1], p_chosen[i : i + 1])) for i in range(len(rows))]
+    probabilities = odds.sigmoid().tolist()
     outcomes = [p.votes[0] / max(p.votes[0] + p.votes[1], 1) for p in rows]
     # Rows are stored chosen first; half of them are turned round, so that calibration can be seen.
     turned = [i % 2 == 1 for i in range(len(rows))]
@@ -76,30 +84,48 @@ def reward_figures(reward_model: Path, data: Path) -> list[Named]:
     outcomes = [1 - y if t else y for y, t in zip(outcomes, turned, strict=True)]
     ece = calibration_error(probabilities, outcomes)
     return [
-        Named("reward_model/accuracy_labels", labels),
-        Named("reward_model/accuracy_gold", proportion(sum((m > 0) == (g > 0) for m, g in known), len(known))),
-        Named("reward_model/accuracy_single", proportion(right, cast)),
-        Named("reward_model/accuracy_single_ceiling", proportion(ceiling, cast)),
+        Named("reward_model/accuracy_labels", found["labels"]),
+        Named("reward_model/accuracy_gold", found["gold"]),
+        Named("reward_model/accuracy_single", mean(single, voters)),
+        Named("reward_model/accuracy_single_ceiling", mean(best, voters)),
+        Named("reward_model/heldout_loss", mean(losses, [p.prompt.id for p in rows])),
         Named("reward_model/ece", Figure(ece, ece, ece, len(rows))),
     ]
 
 
-def right_by_gold(reward_model: Path, rows: Sequence[Preference]) -> dict[int, bool]:
-    """Position of each row that gold can decide, and whether the reward model decides it alike."""
+def accuracies(margins: Sequence[float], rows: Sequence[Preference]) -> dict[str, Figure]:
+    """How often margins point where the raters' majority (`labels`) and where `gold` points."""
+    sides = {"labels": right_by_votes(margins, rows), "gold": right_by_gold(margins, rows)}
+    return {
+        name: mean([float(hit) for hit in found.values()], [rows[i].prompt.id for i in found])
+        for name, found in sides.items()
+    }
+
+
+def right_by_votes(margins: Sequence[float], rows: Sequence[Preference]) -> dict[int, bool]:
+    """Position of each row that has a majority, and whether its margin agrees."""
+    return {i: margins[i] > 0 for i, row in enumerate(rows) if row.votes[0] != row.votes[1]}
+
+
+def right_by_gold(margins: Sequence[float], rows: Sequence[Preference]) -> dict[int, bool]:
+    """Position of each row that gold can decide, and whether its margin agrees."""
     gaps = [_gold_gap(row) for row in rows]
-    return {i: (m > 0) == (gaps[i] > 0) for i, m in enumerate(_margins(reward_model, rows)) if gaps[i] != 0}
+    return {i: (margins[i] > 0) == (gap > 0) for i, gap in enumerate(gaps) if gap != 0}
 
 
-def _margins(reward_model: Path, rows: Sequence[Preference]) -> list[float]:
+def heldout_margins(reward_model: Path, rows: Sequence[Preference]) -> list[float]:
+    """Score of the chosen side minus score of the other; an answer in several rows is scored once."""
     model, tokenizer = load.load_reward(reward_model)
-    prompts = [chat.encode_prompt(tokenizer, p.prompt) for p in rows]
-    sides = [
-        scoring.scores(
-            model, prompts, [chat.encode_completion(tokenizer, t) for t in texts], pad_id=tokenizer.pad_token_id
-        )
-        for texts in ([p.chosen for p in rows], [p.rejected for p in rows])
-    ]
-    return [float(m) for m in (sides[0] - sides[1])]
+    sides = [((p.prompt, p.chosen), (p.prompt, p.rejected)) for p in rows]
+    answers = list(dict.fromkeys(answer for row in sides for answer in row))
+    scores = scoring.scores(
+        model,
+        [chat.encode_prompt(tokenizer, prompt) for prompt, _ in answers],
+        [chat.encode_completion(tokenizer, text) for _, text in answers],
+        pad_id=tokenizer.pad_token_id,
+    ).tolist()
+    known = dict(zip(answers, scores, strict=True))
+    return [known[chosen] - known[rejected] for chosen, rejected in sides]
 
 
 def _score_scale(reward_model: Path) -> float:

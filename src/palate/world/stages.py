@@ -71,7 +71,7 @@ def judged(
     source: str,
     prompts: int,
     about: str = "judged",
-    snapshot: Sequence[str] = (),
+    together: Sequence[str] = (),
     progress: Progress = SILENT,
 ) -> Path:
     """Sample comparisons from a policy, have them judged, freeze a dataset.
@@ -84,7 +84,7 @@ def judged(
         source: Name of this collection; also of its journal, so that two runs do not mix.
         prompts: How many questions.
         about: Names the draw of questions.
-        snapshot: Sources that the dataset is made of together with this one.
+        together: Earlier sources that the dataset is made of together with this one.
         progress: Who listens.
 
     Returns:
@@ -104,7 +104,7 @@ def judged(
             progress=progress,
         )
         collect.judge_all(journal, questions, source=source, raters=size.raters, seed=seed, progress=progress)
-        config = SnapshotConfig(minimum_judgements=2, seed=seed)
+        config = SnapshotConfig(sources=(*together, source), minimum_judgements=2, seed=seed)
         return freeze(journal, Workspace(root), config)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from palate.world import measure, stages
 from palate.world.figures import Named, compare
@@ -19,12 +20,13 @@ def run(root: Path, seed: int, size: Size, sft: Path) -> tuple[list[Named], dict
     old_reward = stages.make_reward(root, seed, sft, first)
     one = stages.make_ppo(root, seed, size, sft, old_reward, iterations=size.small_iterations)
     steps = size.second_iterations
-    both = stages.judged(root, seed, size, one, source="rounds/second", prompts=size.second_round, about="second")
+    second: dict[str, Any] = {"prompts": size.second_round, "about": "second"}
+    both = stages.judged(root, seed, size, one, source="rounds/second", together=["rounds/first"], **second)
     new_reward = stages.make_reward(root, seed + 1, sft, both)
     two = stages.make_ppo(root, seed + 1, size, sft, new_reward, iterations=steps, start=one)
     more = stages.make_ppo(root, seed + 1, size, sft, old_reward, iterations=steps, start=one)
     stages.judged(root, seed, size, sft, source="equal/first", prompts=size.small_round, about="small")
-    equal = stages.judged(root, seed, size, sft, source="equal/second", prompts=size.second_round, about="second")
+    equal = stages.judged(root, seed, size, sft, source="equal/second", together=["equal/first"], **second)
     equal_reward = stages.make_reward(root, seed + 1, sft, equal)
     off = stages.make_ppo(root, seed + 1, size, sft, equal_reward, iterations=steps, start=one)
     answers = {

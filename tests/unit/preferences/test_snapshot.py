@@ -82,7 +82,7 @@ def test_snapshots_beside_a_busy_writer_are_each_of_one_moment(tmp_path, asked, 
         with Journal.open(path) as journal:
             sizes = []
             while len(sizes) < 25 or len(set(sizes)) < 5:
-                found = contents.collect(journal, source=None)
+                found = contents.collect(journal)
                 comparisons, judgements = len(found.comparisons), len(found.written)
                 assert {j.comparison for j in found.written} <= {c.id for c in found.comparisons}
                 # Three comparisons a prompt come at once, with six judgements after them.
@@ -235,12 +235,12 @@ def test_a_row_names_who_wrote_the_chosen_and_the_rejected_completion(tmp_path, 
 def test_sources_freeze_apart(tmp_path, study):
     study(tmp_path / "j.db", 3)
     with Journal.open(tmp_path / "j.db") as journal:
-        found = contents.collect(journal, source="source 0")
+        found = contents.collect(journal, sources=["source 0"])
         assert {c.source for c in found.comparisons} == {"source 0"}
         assert {j.comparison for j in found.written} == {c.id for c in found.comparisons}
         assert len(found.preferences) == 6
         with pytest.raises(DataError, match="no preference to freeze"):
-            freeze(journal, Workspace(tmp_path), SnapshotConfig(source="source 9"))
+            freeze(journal, Workspace(tmp_path), SnapshotConfig(sources=("source 9",)))
 
 
 def test_text_that_json_lines_could_trip_over_comes_back(tmp_path, asked, said):

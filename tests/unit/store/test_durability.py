@@ -108,7 +108,7 @@ def test_any_text_comes_back_as_it_was(tmp_path, says, text):
         assert rows.prompts(journal) == {prompt.id: prompt}
         assert list(rows.completions(journal).values()) == pair
         assert (task.prompt, task.comparison, task.first) == (prompt, comparison, text)
-        assert judgements(journal, text) == [said]
+        assert judgements(journal, [text]) == [said]
 
 
 def test_half_a_surrogate_pair_is_refused_and_nothing_is_stored(tmp_path, filled, says):
