@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
 from palate.core.artefacts import identify
 from palate.core.ids import content_id, derive_seed
 from palate.core.progress import SILENT, Progress
-from palate.core.records import Comparison, Completion, Judgement, Rater
+from palate.core.records import Comparison, Completion, Judgement, Prompt, Rater
 from palate.models import chat, load, sampling
 from palate.store import queue, rows
 from palate.store.journal import Journal
@@ -25,7 +26,7 @@ _LEASED = 25
 
 def sample_comparisons(
     journal: Journal,
-    policy: Path,
+    policies: Sequence[Path],
     questions: Sequence[Question],
     *,
     completions: int,
@@ -36,50 +37,66 @@ def sample_comparisons(
 ) -> int:
     """Sample completions of each question at temperature 1, and queue every pair that differs.
 
-    Doing it again adds nothing. Completions that were cut off are not shown to raters.
+    Each policy answers equally often; with two, raters also compare one with the other. Doing it
+    again adds nothing. Completions that were cut off are not shown to raters.
 
     Returns:
         How many comparisons this source has.
     """
+    prompts = [q.prompt for q in questions]
+    each = completions // len(policies)
+    answers = [
+        _answers(policy, prompts, each, derive_seed(seed, source, *[number] * (number > 0)), max_new_tokens, progress)
+        for number, policy in enumerate(policies)
+    ]
+    asked = Counter[str]()
+    groups: list[list[Completion]] = []
+    for index, prompt in enumerate(prompts):
+        group = []
+        for answer in (a for rows_of in answers for a in rows_of[index * each : (index + 1) * each]):
+            group.append(replace(answer, sample=asked[prompt.id]))
+            asked[prompt.id] += 1
+        groups.append(group)
+    rng = random.Random(derive_seed(seed, source, "sides"))
+    pairs = []
+    for group in groups:
+        for one, other in combinations(group, 2):
+            first, second = (one, other) if rng.random() < 0.5 else (other, one)
+            if one.text != other.text and one.finished and other.finished:
+                pairs.append(Comparison(prompt=one.prompt, first=first.id, second=second.id, source=source))
+    rows.add_prompts(journal, prompts)
+    rows.add_completions(journal, [completion for group in groups for completion in group])
+    rows.add_comparisons(journal, pairs)
+    return len(rows.comparisons(journal, [source]))
+
+
+def _answers(
+    policy: Path, prompts: Sequence[Prompt], each: int, seed: int, max_new_tokens: int, progress: Progress
+) -> list[Completion]:
+    """`each` completions of every prompt by one policy."""
     model, tokenizer = load.load_causal(policy)
     name = identify(policy)
-    prompts = [q.prompt for q in questions]
-    encoded = [chat.encode_prompt(tokenizer, p) for p in prompts for _ in range(completions)]
+    encoded = [chat.encode_prompt(tokenizer, p) for p in prompts for _ in range(each)]
     progress.start("sampling", len(encoded))
     sampled = sampling.sample(
         model,
         encoded,
         eos_id=tokenizer.eos_token_id,
         max_new_tokens=max_new_tokens,
-        seed=derive_seed(seed, source),
+        seed=seed,
         report=progress.advance,
     )
     progress.finish(f"{len(encoded)} completions of {len(prompts)} prompts")
-    records, asked = [], Counter[str]()
-    for index, row in enumerate(sampled):
-        prompt = prompts[index // completions].id
-        records.append(
-            Completion(
-                prompt=prompt,
-                text=chat.decode(tokenizer, row.tokens),
-                policy=name,
-                temperature=1.0,
-                sample=asked[prompt],
-                finished=row.finished,
-            )
+    return [
+        Completion(
+            prompt=prompts[index // each].id,
+            text=chat.decode(tokenizer, row.tokens),
+            policy=name,
+            temperature=1.0,
+            finished=row.finished,
         )
-        asked[prompt] += 1
-    rng = random.Random(derive_seed(seed, source, "sides"))
-    pairs = []
-    for start in range(0, len(records), completions):
-        for one, other in combinations(records[start : start + completions], 2):
-            first, second = (one, other) if rng.random() < 0.5 else (other, one)
-            if one.text != other.text and one.finished and other.finished:
-                pairs.append(Comparison(prompt=one.prompt, first=first.id, second=second.id, source=source))
-    rows.add_prompts(journal, prompts)
-    rows.add_completions(journal, records)
-    rows.add_comparisons(journal, pairs)
-    return len(rows.comparisons(journal, [source]))
+        for index, row in enumerate(sampled)
+    ]
 
 
 def judge_all(

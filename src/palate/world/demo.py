@@ -85,7 +85,7 @@ def _first_round(cycle: Cycle, pool: ProcessPoolExecutor, say: Say, progress: Pr
     made["sft"] = stages.make_sft(root, seed, size, made["base"], progress)
     say("Judging: it answers each prompt four times, and raters with known biases compare the answers.")
     made["data"] = stages.judged(
-        root, seed, size, made["sft"], source="cycle/round1", prompts=size.prompts, progress=progress
+        root, seed, size, [made["sft"]], source="cycle/round1", prompts=size.prompts, progress=progress
     )
     say("Reward model: a small network learns to predict which answer the raters would prefer.")
     made["reward"] = stages.make_reward(root, seed, made["sft"], made["data"], progress=progress)

@@ -29,13 +29,13 @@ class Size:
     max_new_tokens: int = 110
     evaluated: int = 432
     """Held-out questions in the world's mix, some of them more than once."""
-    small_round: int = 40
+    small_round: int = 20
     """Prompts of the first round in the run that shows what a second round adds."""
-    small_iterations: int = 16
+    small_iterations: int = 8
     """Of PPO in that first round."""
     second_round: int = 400
     """Prompts of the second round."""
-    second_iterations: int = 24
+    second_iterations: int = 28
     """Of PPO in the second round and in its controls."""
     betas: tuple[float, ...] = (0.0, 0.05, 0.2)
     """Of the over-optimisation picture, all on one reward model."""

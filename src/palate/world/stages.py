@@ -66,7 +66,7 @@ def judged(
     root: Path,
     seed: int,
     size: Size,
-    policy: Path,
+    policies: Sequence[Path],
     *,
     source: str,
     prompts: int,
@@ -74,13 +74,13 @@ def judged(
     together: Sequence[str] = (),
     progress: Progress = SILENT,
 ) -> Path:
-    """Sample comparisons from a policy, have them judged, freeze a dataset.
+    """Sample comparisons from policies, have them judged, freeze a dataset.
 
     Args:
         root: The project's folder.
         seed: Of the cycle.
         size: Amounts.
-        policy: Who answers.
+        policies: Who answers, equally often.
         source: Name of this collection; also of its journal, so that two runs do not mix.
         prompts: How many questions.
         about: Names the draw of questions.
@@ -95,7 +95,7 @@ def judged(
     with Journal.open(root / f"{family}.db") as journal:
         collect.sample_comparisons(
             journal,
-            policy,
+            policies,
             questions,
             completions=size.completions,
             source=source,

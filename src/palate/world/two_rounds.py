@@ -11,22 +11,22 @@ from palate.world.settings import Size
 
 
 def run(root: Path, seed: int, size: Size, sft: Path) -> tuple[list[Named], dict[str, Path]]:
-    """A small first round, a second round on its policy's answers, and two controls.
+    """A small first round, a second round in which its policy is compared with itself and with SFT, and two controls.
 
     The controls are as many more PPO steps on the old reward model, and as many more comparisons
     of the SFT model's answers.
     """
-    first = stages.judged(root, seed, size, sft, source="rounds/first", prompts=size.small_round, about="small")
+    first = stages.judged(root, seed, size, [sft], source="rounds/first", prompts=size.small_round, about="small")
     old_reward = stages.make_reward(root, seed, sft, first)
     one = stages.make_ppo(root, seed, size, sft, old_reward, iterations=size.small_iterations)
     steps = size.second_iterations
     second: dict[str, Any] = {"prompts": size.second_round, "about": "second"}
-    both = stages.judged(root, seed, size, one, source="rounds/second", together=["rounds/first"], **second)
+    both = stages.judged(root, seed, size, [one, sft], source="rounds/second", together=["rounds/first"], **second)
     new_reward = stages.make_reward(root, seed + 1, sft, both)
     two = stages.make_ppo(root, seed + 1, size, sft, new_reward, iterations=steps, start=one)
     more = stages.make_ppo(root, seed + 1, size, sft, old_reward, iterations=steps, start=one)
-    stages.judged(root, seed, size, sft, source="equal/first", prompts=size.small_round, about="small")
-    equal = stages.judged(root, seed, size, sft, source="equal/second", together=["equal/first"], **second)
+    stages.judged(root, seed, size, [sft], source="equal/first", prompts=size.small_round, about="small")
+    equal = stages.judged(root, seed, size, [sft], source="equal/second", together=["equal/first"], **second)
     equal_reward = stages.make_reward(root, seed + 1, sft, equal)
     off = stages.make_ppo(root, seed + 1, size, sft, equal_reward, iterations=steps, start=one)
     answers = {
