@@ -8,6 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from palate.functional.rows import weighted_mean
+
 
 def bradley_terry_loss(
     margins_N: Float[Tensor, " N"],
@@ -36,7 +38,7 @@ def bradley_terry_loss(
     counts_N, weights_N = _weights(margins_N, weights_N)
     margins_N = torch.where(counts_N, margins_N, 0.0)
     losses_N = -(p_first_N * logsigmoid(margins_N) + (1 - p_first_N) * logsigmoid(-margins_N))
-    return _weighted_mean(losses_N, weights_N, denominator)
+    return weighted_mean(losses_N, weights_N, denominator)
 
 
 def bradley_terry_accuracy(
@@ -58,15 +60,10 @@ def bradley_terry_accuracy(
     """
     _, weights_N = _weights(margins_N, weights_N)
     agreements_N = 0.5 * (1 + margins_N.detach().sign() * (p_first_N - 0.5).sign())
-    return _weighted_mean(agreements_N, weights_N, None)
+    return weighted_mean(agreements_N, weights_N)
 
 
 def _weights(margins_N: Tensor, weights_N: Tensor | None) -> tuple[Tensor, Tensor]:
     """Which rows count, and what each weighs."""
     weights_N = torch.ones_like(margins_N) if weights_N is None else weights_N
     return weights_N > 0, weights_N.detach()
-
-
-def _weighted_mean(x_N: Tensor, weights_N: Tensor, denominator: float | int | None) -> Tensor:
-    total = torch.where(weights_N > 0, weights_N * x_N, 0.0).sum()
-    return total / (weights_N.sum() if denominator is None else denominator)

@@ -190,10 +190,11 @@ def _fooled(fooled: list[Fooled]) -> str:
 
 def _rounds(found: Mapping[str, Figure], facts: Mapping[str, Any]) -> str:
     text = (
-        f"A run of its own, whose first round has {facts['small_round']} prompts only; the PPO above is a full first "
-        "round. New comparisons of the first round's answers, with each other and with SFT's, train a new reward model, and PPO goes on against it. "
-        "Two controls start from the same policy: as many more steps on the old reward model, and a reward model from "
-        "as many more comparisons of SFT's answers."
+        f"A run of its own, whose first round has {facts['small_round']} prompts only, too few to be good; the "
+        "PPO above is a full first round. In the second round the first one's policy is compared with itself "
+        "and with SFT; a new reward model learns from that, and PPO goes on against it. Two controls start "
+        "from the same policy: as many more steps on the old reward model, and a reward model from as many "
+        "more comparisons of SFT's answers."
     )
     return paragraph(text) + pictures.rounds(found)
 
