@@ -17,6 +17,7 @@ app = App(
 )
 app.command("palate.cli.demo:demo", name="demo")
 app.command("palate.cli.imports:import_", name="import")
+app.command("palate.cli.exports:export", name="export")
 app.command("palate.cli.train:app", name="train")
 app.command("palate.cli.chat:chat", name="chat")
 

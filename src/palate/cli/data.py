@@ -27,7 +27,7 @@ def import_pairs(imported: Imported, file: Path, out: Path) -> tuple[str, int]:
     Returns:
         `(source, number of comparisons that were new)`.
     """
-    identity = file_id(file)
+    identity = imported.identity or file_id(file)
     source = f"import:{identity}"
     records = pair_records(imported, identity)
     with Journal.open(out / JOURNAL) as journal:
@@ -45,7 +45,7 @@ def load_file(path: Path, columns: Mapping[str, str] | None = None) -> Imported:
     imported = read(path, columns=columns)
     told = f"{path.name}: {imported.rows} rows read as {imported.shape}"
     parts = [(len(imported.pairs), "pairs"), (len(imported.demonstrations), "demonstrations")]
-    parts += [(len(imported.prompts), "prompts"), (len(imported.refused), "refused")]
+    parts += [(len(imported.prompts), "prompts"), (len(imported.texts), "texts"), (len(imported.refused), "refused")]
     print(told + ": " + ", ".join(f"{count} {name}" for count, name in parts if count))
     for refusal in imported.refused[:5]:
         print(f"  refused {refusal.where}: {refusal.reason}")

@@ -24,7 +24,8 @@ def import_(
     Parameters
     ----------
     file
-        JSONL, JSON or CSV, also gzipped: Anthropic HH, TRL preferences, messages, Alpaca, or any columns.
+        JSONL, JSON or CSV, also gzipped, Parquet, or `hub:owner/name[split]`: every dataset type of TRL,
+        Anthropic HH, Alpaca, OpenAI, UltraFeedback, HelpSteer2, Chatbot Arena, OASST, NeMo-RL, or any columns.
     out
         Project folder; pairs go into its journal.
     columns

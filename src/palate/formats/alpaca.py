@@ -38,12 +38,12 @@ def _carry(row: Row) -> Carried:
         pair = chosen_pair(row, *split(turns, (chosen, rejected), _SIDES))
         texts = [values[name] for name in _SIDES]
         repeated = {name for name in _OUTPUTS if values.get(name) in texts}
-        return Carried(pair=pair, used=used | set(_SIDES) | repeated)
+        return Carried(pairs=(pair,), used=used | set(_SIDES) | repeated)
     output = next((name for name in _OUTPUTS if not is_blank(values.get(name))), None)
     if output is None:
         raise DataError("the completion is empty")
     shown = demonstration((*turns, *answer(text_in(values[output], output))), row.kind)
-    return Carried(demonstration=shown, used=used | {output})
+    return Carried(demonstrations=(shown,), used=used | {output})
 
 
 def _question(values: Mapping[str, Any]) -> Turns:

@@ -125,10 +125,10 @@ def _carry(row: Row, *, columns: Mapping[str, str], main: tuple[str, ...]) -> Ca
     if main == ("completion",):
         head = prompt or ()
         turns = (*head, *side_turns(values[cells["completion"]], cells["completion"]))
-        return Carried(demonstration=demonstration(turns, kind), used=used, lost=lost)
+        return Carried(demonstrations=(demonstration(turns, kind),), used=used, lost=lost)
     if main == ("prompt",):
-        return Carried(prompt=prompt_of(prompt or (), kind), used=used, lost=lost)
-    return Carried(pair=_pair(row, cells, main, prompt, kind), used=used, lost=lost)
+        return Carried(prompts=(prompt_of(prompt or (), kind),), used=used, lost=lost)
+    return Carried(pairs=(_pair(row, cells, main, prompt, kind),), used=used, lost=lost)
 
 
 def _prompt(row: Row, column: str) -> Turns:

@@ -9,7 +9,8 @@ from pathlib import Path
 from palate.core.errors import DataError, MissingArtefact
 
 _GZIP_MAGIC = b"\x1f\x8b"
-_READABLE = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".txt")
+PARQUET = ".parquet"
+_READABLE = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".txt", PARQUET)
 
 
 def suffix_of(path: Path) -> str:
@@ -38,7 +39,7 @@ def text_of(path: Path) -> str:
         MissingArtefact: there is no such file.
         DataError: it is a folder, empty, not readable, not gzip, or not UTF-8.
     """
-    data = _unzipped(path, _bytes_of(path))
+    data = _unzipped(path, bytes_of(path))
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -47,14 +48,20 @@ def text_of(path: Path) -> str:
             "a file is not UTF-8 text",
             where=f"{path}:{line}",
             found=f"byte 0x{data[error.start]:02x} at position {error.start}",
-            hint="save it as UTF-8; export Parquet and Excel files as JSONL or CSV first",
+            hint="save it as UTF-8; export Excel files as JSONL or CSV first",
         ) from error
     if not text.strip():
         raise DataError("a file is empty", where=str(path), expected="at least one row")
     return text
 
 
-def _bytes_of(path: Path) -> bytes:
+def bytes_of(path: Path) -> bytes:
+    """The bytes of a file as they are on the disk.
+
+    Raises:
+        MissingArtefact: there is no such file.
+        DataError: it is a folder, or not readable.
+    """
     if not path.exists():
         raise MissingArtefact("there is no such file", where=str(path), hint="check the path")
     if path.is_dir():

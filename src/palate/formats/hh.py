@@ -61,7 +61,7 @@ def _carry(row: Row) -> Carried:
     names = ("chosen", "rejected")
     chosen, rejected = (transcript(row.values.get(name, ""), name) for name in names)
     pair = chosen_pair(row, *split(None, (chosen, rejected), names))
-    return Carried(pair=pair, used=frozenset({*names, "kind"}))
+    return Carried(pairs=(pair,), used=frozenset({*names, "kind"}))
 
 
 SHAPE = Shape(

@@ -23,10 +23,18 @@ class ImportedPair:
     verdict: Verdict
     rater: str | None = None
     """Who judged, if the file says so."""
+    writers: tuple[str, str] = ("", "")
+    """What the file calls the models that wrote the two completions; empty if it does not say."""
+    strength: int = 0
+    """How clearly, see `core.records.STRENGTHS`."""
+    note: str = ""
+    """What the rater said of it."""
     where: str
     """`file:line`."""
     row: int
     """Number of the row in the file, from 1; broken and refused rows count, blank lines do not."""
+    part: int = 0
+    """Which of the row's pairs, from 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +58,15 @@ class Imported:
     demonstrations: list[Demonstration]
     prompts: list[Prompt]
     """Prompts that came without an answer."""
+    texts: list[str] = field(default_factory=list)
+    """Plain texts, which only pre-training can use."""
     refused: list[Refusal]
     lost: dict[str, int]
     """Columns that could not be carried, and in how many carried rows they held something."""
     rows: int
     """Rows in the file, the refused ones included."""
+    identity: str = ""
+    """Id of the file's bytes, or of the rows where there is no file."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """The column map that was used: Palate's name to the file's; empty for the other shapes."""
 

@@ -41,9 +41,10 @@ def pair_records(imported: Imported, file_id: str, *, judged_at: str | None = No
     judgements: list[Judgement] = []
     for pair in imported.pairs:
         prompt_id = prompts.setdefault(pair.prompt.id, pair.prompt).id
-        first = Completion(prompt=prompt_id, text=pair.first, policy=source)
-        same = int(pair.second == pair.first)
-        second = Completion(prompt=prompt_id, text=pair.second, policy=source, sample=same)
+        policies = [f"{source}:{writer}" if writer else source for writer in pair.writers]
+        first = Completion(prompt=prompt_id, text=pair.first, policy=policies[0])
+        same = int(pair.second == pair.first and policies[0] == policies[1])
+        second = Completion(prompt=prompt_id, text=pair.second, policy=policies[1], sample=same)
         completions |= {first.id: first, second.id: second}
         shown = Comparison(prompt=prompt_id, first=first.id, second=second.id, source=source)
         comparisons.setdefault(shown.id, shown)
@@ -55,6 +56,8 @@ def pair_records(imported: Imported, file_id: str, *, judged_at: str | None = No
                 comparison=shown.id,
                 rater=rater.id,
                 verdict=pair.verdict,
+                strength=pair.strength,
+                note=pair.note,
                 judged_at=moment,
             )
         )
@@ -68,6 +71,7 @@ def pair_records(imported: Imported, file_id: str, *, judged_at: str | None = No
 
 
 def _uid(file_id: str, pair: ImportedPair, imported: Imported) -> str:
-    # A row can hold several verdicts, in columns of their own; each is a judgement of its own.
+    # A row can hold several verdicts, in columns of their own or of several pairs; each is a judgement of its own.
     column = imported.columns.get("verdict")
-    return content_id("imported judgement", [file_id, pair.row, *([column] if column else [])])
+    beside = [*([column] if column else []), *([pair.part] if pair.part else [])]
+    return content_id("imported judgement", [file_id, pair.row, *beside])

@@ -10,9 +10,9 @@ from typing import Any
 
 from palate.core.errors import DataError
 from palate.core.records import Demonstration
-from palate.formats.preference import prompt_turns, side_turns
+from palate.formats.preference import prompt_turns, side_turns, system_used
 from palate.formats.shape import Carried, Row, Shape
-from palate.formats.turns import Turns, lost_in_turns, prompt_of, turns_in
+from palate.formats.turns import Turns, lost_in_turns, prompt_of, turns_in, with_system
 
 _LISTS = ("messages", "conversations")
 _THUMBS = ("label", "kto_tag")
@@ -55,13 +55,14 @@ def _carry(row: Row) -> Carried:
         turns = (*head, *side_turns(values.get("completion"), "completion"))
         if turns[-1].role != "assistant":
             raise DataError("completion does not end with a turn by the assistant")
+    turns = with_system(turns, values.get("system"))
     lost = {key for name in used for key in lost_in_turns(values[name], name)}
     if column is not None and turns[-1].role != "assistant":
         lost.add(f"{column} after the last answer")
     thumbs = {name for name in _THUMBS if values.get(name) is True}
     return Carried(
-        demonstration=demonstration(turns, row.kind),
-        used=frozenset(used | thumbs | {"kind"}),
+        demonstrations=(demonstration(turns, row.kind),),
+        used=frozenset(used | thumbs | {"kind"} | system_used(turns, values)),
         lost=frozenset(lost),
     )
 

@@ -13,7 +13,7 @@ from palate.core.errors import DataError
 from palate.formats import hh
 from palate.formats.shape import Carried, Row, Shape
 from palate.formats.sides import answer, chosen_pair, split
-from palate.formats.turns import Turns, lost_in_turns, text_in, turns_in
+from palate.formats.turns import Turns, lost_in_turns, text_in, turns_in, with_system
 
 _PROMPT_COLUMNS = ("prompt", "conversations", "messages")
 _SIDES = ("chosen", "rejected")
@@ -50,14 +50,20 @@ def _carry(row: Row) -> Carried:
     column = next((name for name in _PROMPT_COLUMNS if values.get(name)), None)
     if column == "messages" and _is_conversation(values.get("chosen")):
         column = None  # some files repeat the chosen conversation as `messages`
-    prompt = None if column is None else prompt_turns(values[column], column)
+    prompt = None if column is None else with_system(prompt_turns(values[column], column), values.get("system"))
     if prompt is None and any(isinstance(values.get(name), str) for name in _SIDES):
         raise DataError("the row has no prompt", expected=f"one of {', '.join(_PROMPT_COLUMNS)}")
     chosen, rejected = (side_turns(values.get(name), name) for name in _SIDES)
     pair = chosen_pair(row, *split(prompt, (chosen, rejected), _SIDES))
-    used = frozenset({*_SIDES, "kind"} | ({column} if column else set()))
+    used = frozenset({*_SIDES, "kind"} | ({column} if column else set()) | system_used(prompt, values))
     lost = frozenset().union(*(lost_in_turns(values[name], name) for name in used if name in values))
-    return Carried(pair=pair, used=used | _repeated(values), lost=lost)
+    return Carried(pairs=(pair,), used=used | _repeated(values), lost=lost)
+
+
+def system_used(turns: Turns | None, values: Mapping[str, Any]) -> set[str]:
+    """The column `system`, where the turns begin with what it says."""
+    head = turns[0] if turns else None
+    return {"system"} if head and head.role == "system" and head.content == values.get("system") else set()
 
 
 def _is_conversation(side: object) -> bool:

@@ -26,7 +26,7 @@ def _carry(row: Row) -> Carried:
     if is_blank(value):
         raise DataError("the prompt is empty")
     return Carried(
-        prompt=prompt_of(prompt_turns(value, column), row.kind),
+        prompts=(prompt_of(prompt_turns(value, column), row.kind),),
         used=frozenset({column, "kind"}),
         lost=lost_in_turns(value, column),
     )

@@ -7,23 +7,59 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from palate.core.errors import ConfigError, DataError
-from palate.formats import alpaca, columns, hh, messages, preference, prompts
+from palate.formats import (
+    alpaca,
+    arena,
+    columns,
+    helpsteer,
+    hh,
+    implicit,
+    messages,
+    nemo_rl,
+    oasst,
+    openai,
+    preference,
+    prompts,
+    stepwise,
+    text,
+    ultrafeedback,
+    unpaired,
+)
 from palate.formats.imported import Imported, Refusal, excerpt
-from palate.formats.rows import RowsOfFile, rows_of
+from palate.formats.rows import RowsOfFile
 from palate.formats.shape import Carried, Row, Shape, is_blank
+from palate.formats.sources import rows_from
 
-_KNOWN = (alpaca.SHAPE, hh.SHAPE, preference.SHAPE, messages.SHAPE, prompts.SHAPE)
+# What only one shape has comes first, and what many share last.
+_KNOWN = (
+    openai.SHAPE,
+    nemo_rl.SHAPE,
+    ultrafeedback.SHAPE,
+    oasst.SHAPE,
+    arena.SHAPE,
+    helpsteer.SHAPE,
+    alpaca.SHAPE,
+    hh.SHAPE,
+    preference.SHAPE,
+    implicit.SHAPE,
+    unpaired.SHAPE,
+    stepwise.SHAPE,
+    messages.SHAPE,
+    prompts.SHAPE,
+    text.SHAPE,
+)
 _SAMPLE_ROWS = 50
 
 SHAPES = (*(shape.name for shape in _KNOWN), "columns")
 """Names of the shapes, in the order in which they are tried; `columns` needs a column map."""
 
 
-def read(path: Path, *, shape: str | None = None, columns: Mapping[str, str] | None = None) -> Imported:
+def read(path: Path | str, *, shape: str | None = None, columns: Mapping[str, str] | None = None) -> Imported:
     """Everything in a file of any known shape. Nothing is written.
 
     Args:
-        path: A .jsonl, .json, .csv, .tsv or .txt file, or one of them with .gz behind it.
+        path: A .jsonl, .json, .csv, .tsv or .txt file, or one of them with .gz behind it; a .parquet file;
+            or `hub:owner/name[split]`, a data set that the library `datasets` fetches.
         shape: One of `SHAPES`; found out from the first rows when not given.
         columns: For any other table: Palate's name for a column to the file's, as in
             `{"first": "a1", "second": "a2", "verdict": "label"}`.
@@ -35,11 +71,11 @@ def read(path: Path, *, shape: str | None = None, columns: Mapping[str, str] | N
     """
     path = Path(path)
     _check_asked(shape, columns)
-    found = rows_of(path)
+    found = rows_from(path)
     form = _asked(shape, columns, found.rows) or _detect(path, found.rows)
     form.check(found.rows, path.name)
     imported = _carry_all(form, found, columns or {})
-    if not (imported.pairs or imported.demonstrations or imported.prompts):
+    if not (imported.pairs or imported.demonstrations or imported.prompts or imported.texts):
         raise _all_refused(path, imported)
     return imported
 
@@ -91,23 +127,27 @@ def _carry_all(form: Shape, found: RowsOfFile, mapped: Mapping[str, str]) -> Imp
     refused = dict(found.broken)
     carried: list[Carried] = []
     lost: Counter[str] = Counter()
-    for row in found.rows:
+    for row in form.join(found.rows):
         try:
             item = form.carry(row)
         except DataError as error:
-            refused[row.number] = Refusal(row.where, _reason(error), excerpt(dict(row.values)))
+            for part in row.originals:
+                refused[part.number] = Refusal(part.where, _reason(error), excerpt(dict(part.values)))
             continue
         carried.append(item)
-        lost.update(name for name, cell in row.values.items() if name not in item.used and not is_blank(cell))
+        for part in row.originals:
+            lost.update(name for name, cell in part.values.items() if name not in item.used and not is_blank(cell))
         lost.update(item.lost)
     return Imported(
         shape=form.name,
-        pairs=[item.pair for item in carried if item.pair is not None],
-        demonstrations=[item.demonstration for item in carried if item.demonstration is not None],
-        prompts=[item.prompt for item in carried if item.prompt is not None],
+        pairs=[pair for item in carried for pair in item.pairs],
+        demonstrations=[shown for item in carried for shown in item.demonstrations],
+        prompts=[prompt for item in carried for prompt in item.prompts],
+        texts=[text for item in carried for text in item.texts],
         refused=[refused[number] for number in sorted(refused)],
         lost=dict(lost),
         rows=len(found.rows) + len(found.broken),
+        identity=found.identity,
         columns=dict(mapped),
     )
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from palate.core.errors import DataError
+from palate.core.ids import file_id
 from palate.formats.files import suffix_of, text_of
 from palate.formats.imported import Refusal, excerpt
 from palate.formats.shape import Row
@@ -28,6 +29,8 @@ class RowsOfFile:
     rows: list[Row]
     broken: list[tuple[int, Refusal]]
     """Number of the row, and why."""
+    identity: str = ""
+    """Id of the bytes, or of the rows where there is no file."""
 
 
 def rows_of(path: Path) -> RowsOfFile:
@@ -47,6 +50,18 @@ def rows_of(path: Path) -> RowsOfFile:
         found = _json_list(text, path.name)
     else:
         found = _json_lines(text, path.name)
+    result = sorted_out(found, file_id(path))
+    if not result.rows:
+        raise _nothing_read(path, text, [refusal for _, refusal in result.broken])
+    return result
+
+
+Found = Iterator[tuple[str, dict[str, object]] | Refusal]
+"""`(file:line, values)` of each row, or why it is none."""
+
+
+def sorted_out(found: Found, identity: str) -> RowsOfFile:
+    """Number what was found, and part rows from what could not be parsed."""
     rows: list[Row] = []
     broken: list[tuple[int, Refusal]] = []
     for number, item in enumerate(found, start=1):
@@ -55,12 +70,7 @@ def rows_of(path: Path) -> RowsOfFile:
         else:
             where, values = item
             rows.append(Row(number, where, values))
-    if not rows:
-        raise _nothing_read(path, text, [refusal for _, refusal in broken])
-    return RowsOfFile(rows, broken)
-
-
-_Found = Iterator[tuple[str, dict[str, object]] | Refusal]
+    return RowsOfFile(rows, broken, identity)
 
 
 def _lines(text: str, name: str) -> Iterator[tuple[str, str]]:
@@ -70,12 +80,12 @@ def _lines(text: str, name: str) -> Iterator[tuple[str, str]]:
             yield f"{name}:{number}", line
 
 
-def _plain_lines(text: str, name: str) -> _Found:
+def _plain_lines(text: str, name: str) -> Found:
     for where, line in _lines(text, name):
         yield where, {"prompt": line.strip()}
 
 
-def _json_lines(text: str, name: str) -> _Found:
+def _json_lines(text: str, name: str) -> Found:
     for where, line in _lines(text, name):
         try:
             value = json.loads(line)
@@ -123,7 +133,7 @@ def _parses(text: str) -> bool:
     return True
 
 
-def _json_list(text: str, name: str) -> _Found:
+def _json_list(text: str, name: str) -> Found:
     decoder = json.JSONDecoder()
     index = _skip_space(text, 0) + 1
     line, counted = 1, 0
@@ -164,7 +174,7 @@ def _broken_list(name: str, line: int, found: str) -> DataError:
     )
 
 
-def _table(text: str, name: str, delimiter: str | None) -> _Found:
+def _table(text: str, name: str, delimiter: str | None) -> Found:
     if delimiter is None:
         header_line = text.lstrip("\r\n").split("\n", 1)[0]
         delimiter = ";" if ";" in header_line and "," not in header_line else ","
@@ -176,7 +186,7 @@ def _table(text: str, name: str, delimiter: str | None) -> _Found:
     yield from found
 
 
-def _table_rows(text: str, name: str, delimiter: str) -> _Found:
+def _table_rows(text: str, name: str, delimiter: str) -> Found:
     lines = list(io.StringIO(text, newline=""))
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     header: list[str] | None = None

@@ -19,6 +19,13 @@ class Row:
     where: str
     """`file:line`."""
     values: Mapping[str, Any]
+    parts: tuple[Row, ...] = ()
+    """The rows of the file that were joined into this one; empty when it stands in the file itself."""
+
+    @property
+    def originals(self) -> tuple[Row, ...]:
+        """The rows of the file that this one is made of."""
+        return self.parts or (self,)
 
     @property
     def kind(self) -> str:
@@ -31,9 +38,10 @@ class Row:
 class Carried:
     """What one row became."""
 
-    pair: ImportedPair | None = None
-    demonstration: Demonstration | None = None
-    prompt: Prompt | None = None
+    pairs: tuple[ImportedPair, ...] = ()
+    demonstrations: tuple[Demonstration, ...] = ()
+    prompts: tuple[Prompt, ...] = ()
+    texts: tuple[str, ...] = ()
     used: frozenset[str] = frozenset()
     """Columns that were carried, or that say nothing the carried ones do not say."""
     lost: frozenset[str] = frozenset()
@@ -42,6 +50,11 @@ class Carried:
 
 def _accept(_rows: Sequence[Row], _name: str) -> None:
     """Nothing to say about the file as a whole."""
+
+
+def _each(rows: Sequence[Row]) -> list[Row]:
+    """Each row stands for itself."""
+    return list(rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +70,8 @@ class Shape:
     """What a row becomes; raises DataError with the reason when it must be refused."""
     check: Callable[[Sequence[Row], str], None] = _accept
     """Refuses the file as a whole, given all its rows and its name."""
+    join: Callable[[Sequence[Row]], list[Row]] = _each
+    """Makes one row of those that say something only together; each keeps its `parts`."""
 
 
 def is_blank(value: object) -> bool:

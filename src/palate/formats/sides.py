@@ -80,15 +80,43 @@ def chosen_pair(
         DataError: the turns are no prompt.
     """
     prompt = prompt_of(turns, row.kind if kind is None else kind)
-    first, second = in_display_order(prompt, chosen, rejected)
+    return ordered_pair(row, prompt, (chosen, rejected), rater=rater)
+
+
+def ordered_pair(
+    row: Row,
+    prompt: Prompt,
+    sides: tuple[str, str],
+    *,
+    tie: bool = False,
+    writers: tuple[str, str] = ("", ""),
+    rater: str | None = None,
+    part: int = 0,
+) -> ImportedPair:
+    """A pair in the order that its content decides, see `chosen_pair`.
+
+    Args:
+        row: Where it stands.
+        prompt: What both answer.
+        sides: The better and the worse completion.
+        tie: Neither is better after all.
+        writers: Who wrote them, in the order of `sides`.
+        rater: Who judged.
+        part: Which of the row's pairs it is.
+    """
+    first, second = in_display_order(prompt, *sides)
+    same = first == sides[0]
+    winner = Verdict.FIRST if same else Verdict.SECOND
     return ImportedPair(
         prompt=prompt,
         first=first,
         second=second,
-        verdict=Verdict.FIRST if first == chosen else Verdict.SECOND,
+        verdict=Verdict.TIE if tie else winner,
         rater=rater,
+        writers=writers if same else writers[::-1],
         where=row.where,
         row=row.number,
+        part=part,
     )
 
 

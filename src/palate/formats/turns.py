@@ -10,6 +10,7 @@ from palate.formats.shape import is_blank
 
 _ROLES = {
     "system": "system",
+    "developer": "system",
     "user": "user",
     "human": "user",
     "prompter": "user",
@@ -74,6 +75,17 @@ def _parts(content: Sequence[object], name: str) -> str:
     if len(texts) != len(content):
         raise DataError(f"{name} holds something other than text")
     return "".join(text_in(text, name) for text in texts)
+
+
+def with_system(turns: Turns, system: object) -> Turns:
+    """The turns behind a system prompt that stands in a column of its own, unless they have one.
+
+    Raises:
+        DataError: the column holds something other than a text.
+    """
+    if is_blank(system) or (turns and turns[0].role == "system"):
+        return turns
+    return (Message("system", text_in(system, "system")), *turns)
 
 
 def lost_in_turns(value: object, name: str) -> frozenset[str]:

@@ -7,7 +7,10 @@ PAIR = {"prompt": "q", "chosen": "yes", "rejected": "no"}
 
 
 def test_the_shapes_have_names():
-    assert SHAPES == ("alpaca", "hh", "preference", "messages", "prompts", "columns")
+    assert (
+        *("openai", "nemo-rl", "ultrafeedback", "oasst", "arena", "helpsteer2", "alpaca", "hh", "preference"),
+        *("implicit", "unpaired", "stepwise", "messages", "prompts", "text", "columns"),
+    ) == SHAPES
 
 
 def test_an_undecidable_file_lists_shapes_and_columns(take):

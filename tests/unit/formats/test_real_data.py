@@ -6,8 +6,9 @@ from collections import Counter
 import pytest
 
 from palate.core.ids import file_id
-from palate.core.records import Verdict
+from palate.core.records import Preference, Verdict
 from palate.formats import pair_records, read
+from palate.formats.write import TARGETS, write_preferences
 
 
 def test_hh_harmless(data):
@@ -86,3 +87,38 @@ def test_prompts_and_tables(data):
     table = data / "redteam_prompts" / "harmbench_behaviors_text_val.csv"
     columns = {"prompt": "Behavior", "kind": "SemanticCategory"}
     assert len(read(table, columns=columns).prompts) == 80
+
+
+@pytest.mark.parametrize("name", ["en_100_tree.jsonl", "en_100_message.jsonl"])
+def test_oasst(data, name):
+    found = read(data / "oasst_sample" / name)
+    assert (found.shape, found.rows, len(found.pairs), found.refused) == ("oasst", 100, 754, [])
+    # 254 messages by people have a reply; those to two of them have no rank and are more than one.
+    assert len(found.demonstrations) == 252
+    assert found.lost == {"messages[].lang": 100, "messages[].emojis": 92, "replies without a rank": 1}
+    records = pair_records(found, file_id(data / "oasst_sample" / name))
+    assert len({judgement.uid for judgement in records.judgements}) == 754
+
+
+def test_hh_there_and_back(data, tmp_path):
+    found = read(data / "hh_harmless_test" / "split_dev.jsonl")
+    sides = [
+        (p.prompt, *((p.first, p.second) if p.verdict is Verdict.FIRST else (p.second, p.first))) for p in found.pairs
+    ]
+    preferences = [
+        Preference(comparison="", prompt=prompt, chosen=chosen, rejected=rejected, p_chosen=1.0)
+        for prompt, chosen, rejected in sides
+    ]
+    for name in ("trl", "openrlhf", "nemo-rl", "llama-factory"):
+        written = write_preferences(tmp_path / f"{name}.jsonl", TARGETS[name], preferences)
+        back = read(written.path)
+        told = [
+            (p.prompt, *((p.first, p.second) if p.verdict is Verdict.FIRST else (p.second, p.first)))
+            for p in back.pairs
+        ]
+        assert (written.rows + sum(written.left_out.values()), back.refused) == (len(sides), [])
+        assert told == [side for side in sides if name != "llama-factory" or alternates(side[0])]
+
+
+def alternates(prompt):
+    return all(turn.role == ("user", "assistant")[i % 2] for i, turn in enumerate(prompt.messages))

@@ -44,7 +44,7 @@ def test_a_file_without_rows(tmp_path, name, content):
 
 def test_an_unknown_suffix(jsonl):
     with pytest.raises(DataError, match="does not tell") as caught:
-        read(jsonl(GOOD, name="rows.parquet"))
+        read(jsonl(GOOD, name="rows.xlsx"))
     assert ".jsonl" in caught.value.expected
 
 
@@ -182,3 +182,19 @@ def test_no_torch_and_nothing_written(tmp_path, jsonl):
     assert sorted(p.name for p in tmp_path.iterdir()) == before
     formats = [module for name, module in sys.modules.items() if name.startswith("palate.formats")]
     assert all("torch" not in vars(module) for module in formats)
+
+
+RATINGS = [{"prompt": "q\u2028", "response": text, "helpfulness": score} for text, score in (("a\u0085", 1), ("b", 2))]
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz", "rows.json"])
+def test_rows_that_belong_together_are_joined_however_the_file_is_written(tmp_path, name, end, mark):
+    lines = [json.dumps(row, ensure_ascii=False) for row in RATINGS]
+    text = f"[{end}{f',{end}'.join(lines)}{end}]" if name == "rows.json" else end.join(lines) + end
+    data = mark + text.encode("utf-8")
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    (pair,) = read(tmp_path / name).pairs
+    assert pair.prompt.text == "q\u2028"
+    assert {pair.first, pair.second} == {"a\u0085", "b"}

@@ -1,0 +1,24 @@
+"""Where rows come from: a text file, a Parquet file, or a data set named on the hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from palate.formats import hub, parquet
+from palate.formats.files import PARQUET
+from palate.formats.rows import RowsOfFile, rows_of
+
+
+def rows_from(source: Path) -> RowsOfFile:
+    """All rows of a file, or of `hub:owner/name[split]`.
+
+    Raises:
+        MissingArtefact: there is no such file or data set.
+        DataError: it cannot be read as a whole.
+        ConfigError: reading it needs a library that is not installed.
+    """
+    if hub.is_hub(source):
+        return hub.rows_of(source)
+    if source.suffix.lower() == PARQUET:
+        return parquet.rows_of(source)
+    return rows_of(source)
