@@ -3,12 +3,12 @@
 Rows whose prompts are about as long walk through the same positions together: where one prompt is
 longer than another, its own tokens are fed instead of sampled ones. So there is no padding on the
 left, no attention mask, and any causal model works. A row draws its randomness from a seed of its
-own; which rows stand beside it does not matter. Finished rows leave the batch.
+own, all of it before the first token; which rows stand beside it does not matter. Finished rows leave the batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,8 +34,13 @@ class Sampled:
     """Completion tokens; the end token is the last one if `finished`."""
     logprobs: list[float]
     """Of each token under the distribution that it was drawn from."""
-    finished: bool
-    """False when `max_new_tokens` cut it off."""
+    end: int | None
+    """The end token that it stopped at; `None` when `max_new_tokens` cut it off."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether it stopped by itself."""
+        return self.end is not None
 
 
 class _ReservedLayer(DynamicLayer):  # type: ignore[misc]
@@ -82,14 +87,20 @@ def _keep(cache: DynamicCache, rows: Tensor) -> None:
             layer.batch_select_indices(rows)
 
 
+def row_seeds(seed: int, rows: Iterable[int]) -> list[int]:
+    """Seeds of the rows with these numbers, so that a part of a batch can be sampled as the whole would be."""
+    return [derive_seed(seed, "row", row) for row in rows]
+
+
 def sample(
     model: PreTrainedModel,
     prompts: Sequence[Sequence[int]],
     *,
-    eos_id: int,
+    eos_id: int | Collection[int],
     max_new_tokens: int,
     temperature: float = 1.0,
     seed: int = 0,
+    seeds: Sequence[int] | None = None,
     rows: int = 128,
     report: Callable[[int], None] | None = None,
 ) -> list[Sampled]:
@@ -98,18 +109,55 @@ def sample(
     Args:
         model: A causal model in evaluation mode.
         prompts: Token ids, at least one each.
-        eos_id: The token that ends a completion.
+        eos_id: The token that ends a completion, or several: `ends_of(tokenizer).ids`.
         max_new_tokens: Longest completion.
         temperature: 0 takes the most likely token; its log-probs are then those at temperature 1.
         seed: Row `i` draws from a stream named by `seed` and `i` alone.
+        seeds: One a row, in place of `row_seeds(seed, …)`: a row with the same prompt and seed is the same row.
         rows: At most so many in one batch; changes speed only.
         report: Called with the number of finished prompts after each batch.
 
     Raises:
-        ConfigError: a negative temperature, an empty prompt, or no room in the model's context.
+        ConfigError: a negative temperature, no end token, an empty prompt, too few seeds, or no room in the
+            model's context.
     """
+    ends = sorted({eos_id} if isinstance(eos_id, int) else set(eos_id))
+    seeds = row_seeds(seed, range(len(prompts))) if seeds is None else seeds
+    _refuse(model, prompts, ends, seeds, max_new_tokens, temperature)
+    result: list[Sampled | None] = [None] * len(prompts)
+    done = 0
+    with torch.inference_mode():
+        for group in _groups([len(p) for p in prompts], rows):
+            batch = _sample_group(
+                model,
+                [prompts[i] for i in group],
+                torch.from_numpy(np.stack([_uniforms(seeds[i], max_new_tokens) for i in group])),
+                ends,
+                max_new_tokens,
+                temperature,
+            )
+            for index, sampled in zip(group, batch, strict=True):
+                result[index] = sampled
+            done += len(group)
+            if report is not None:
+                report(done)
+    return [row for row in result if row is not None]
+
+
+def _refuse(
+    model: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    ends: Sequence[int],
+    seeds: Sequence[int],
+    max_new_tokens: int,
+    temperature: float,
+) -> None:
     if temperature < 0:
         raise ConfigError("a temperature is negative", expected="0 or more", found=str(temperature))
+    if not ends:
+        raise ConfigError("no token ends a completion", expected="at least one end token")
+    if len(seeds) != len(prompts):
+        raise ConfigError("seeds and prompts differ in number", expected=f"{len(prompts)}", found=f"{len(seeds)}")
     longest = max((len(p) for p in prompts), default=0) + max_new_tokens
     context = getattr(model.config, "max_position_embeddings", None)
     if context is not None and longest > context:
@@ -121,25 +169,6 @@ def sample(
         )
     if any(not p for p in prompts):
         raise ConfigError("a prompt has no tokens", expected="at least one")
-    result: list[Sampled | None] = [None] * len(prompts)
-    done = 0
-    with torch.inference_mode():
-        for group in _groups([len(p) for p in prompts], rows):
-            uniforms = np.stack([_uniforms(derive_seed(seed, "row", index), max_new_tokens) for index in group])
-            batch = _sample_group(
-                model,
-                [prompts[i] for i in group],
-                torch.from_numpy(uniforms),
-                eos_id,
-                max_new_tokens,
-                temperature,
-            )
-            for index, sampled in zip(group, batch, strict=True):
-                result[index] = sampled
-            done += len(group)
-            if report is not None:
-                report(done)
-    return [row for row in result if row is not None]
 
 
 def _uniforms(seed: int, count: int) -> np.ndarray:
@@ -162,21 +191,23 @@ def _sample_group(
     model: PreTrainedModel,
     prompts: list[Sequence[int]],
     uniforms_BT: Tensor,
-    eos_id: int,
+    ends: Sequence[int],
     max_new_tokens: int,
     temperature: float,
 ) -> list[Sampled]:
+    device, count = model.device, len(prompts)
     lengths = torch.tensor([len(p) for p in prompts])
+    ends_E = torch.tensor(ends, device=device)
     shortest, longest = int(lengths.min()), int(lengths.max())
-    forced = torch.full((len(prompts), longest), eos_id, dtype=torch.long)
+    forced = torch.full((count, longest), ends[0], dtype=torch.long)
     for row, prompt in enumerate(prompts):
         forced[row, : len(prompt)] = torch.tensor(prompt)
-    tokens_BT = torch.full((len(prompts), max_new_tokens), eos_id, dtype=torch.long)
-    logprobs_BT = torch.zeros(len(prompts), max_new_tokens)
-    counts = torch.zeros(len(prompts), dtype=torch.long)
-    finished = torch.zeros(len(prompts), dtype=torch.bool)
-    slots = torch.arange(len(prompts))  # which row each row of the cache belongs to
-    going = torch.ones(len(prompts), dtype=torch.bool)
+    forced, lengths, uniforms_BT = forced.to(device), lengths.to(device), uniforms_BT.to(device)
+    tokens_BT = torch.full((count, max_new_tokens), ends[0], dtype=torch.long, device=device)
+    logprobs_BT = torch.zeros(count, max_new_tokens, dtype=_exact(model.dtype), device=device)
+    counts = torch.zeros(count, dtype=torch.long, device=device)
+    slots = torch.arange(count, device=device)  # which row each row of the cache belongs to
+    going = torch.ones(count, dtype=torch.bool, device=device)
     cache = _cache(model, longest + max_new_tokens)
     step_input, position = forced[:, :shortest], shortest
     while True:
@@ -190,8 +221,7 @@ def _sample_group(
         rows, where = slots[drawing], at[drawing]
         tokens_BT[rows, where], logprobs_BT[rows, where] = drawn[drawing], logprob[drawing]
         counts[rows] = where + 1
-        ended = drawing & (drawn == eos_id)
-        finished[slots[ended]] = True
+        ended = drawing & (drawn[:, None] == ends_E).any(dim=1)
         going = going & ~ended & (column < max_new_tokens - 1)
         if not going.any():
             break
@@ -201,18 +231,24 @@ def _sample_group(
             _keep(cache, keep)
             slots, step_input, going = slots[keep], step_input[keep], going[keep]
     return [
-        Sampled(
-            tokens=tokens_BT[row, : counts[row]].tolist(),
-            logprobs=logprobs_BT[row, : counts[row]].tolist(),
-            finished=bool(finished[row]),
-        )
-        for row in range(len(prompts))
+        Sampled(tokens=tokens[:length], logprobs=logprobs[:length], end=_end(tokens[length - 1], ends))
+        for tokens, logprobs, length in zip(tokens_BT.tolist(), logprobs_BT.tolist(), counts.tolist(), strict=True)
     ]
+
+
+def _end(last: int, ends: Sequence[int]) -> int | None:
+    """A row stops at its first end token, so its last token tells."""
+    return last if last in ends else None
+
+
+def _exact(dtype: torch.dtype) -> torch.dtype:
+    """Half precision is too coarse for probabilities."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
 
 
 def _draw(logits_BV: Tensor, uniforms_B: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
     """Inverse-CDF draw and its log-prob; one uniform number a row is all the randomness."""
-    logits_BV = logits_BV.float()
+    logits_BV = logits_BV.to(_exact(logits_BV.dtype))
     if temperature == 0:
         logprobs_BV = torch.log_softmax(logits_BV, dim=-1)
         best = logits_BV.argmax(dim=-1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +17,8 @@ from palate.core.ids import content_id
 from palate.core.records import Preference
 from palate.functional.pairwise import bradley_terry_accuracy
 from palate.models import chat
+from palate.models.chat import Row
+from palate.training.encoding import prove_trained_tokens
 
 HELDOUT = "heldout.jsonl"
 """In a run's folder: a line for each held-out preference, so that others can compute intervals."""
@@ -49,6 +51,8 @@ class Pairs(NamedTuple):
     """More tokens than the limit."""
     no_signal: int
     """Both sides are the same tokens, or the weight is 0."""
+    kept_apart: int = 0
+    """Sides tokenised on their own; see `Answered.kept_apart`."""
 
     @property
     def sentence(self) -> str:
@@ -93,14 +97,15 @@ def identity(preferences: Sequence[Preference]) -> str:
 def encode(tokenizer: PreTrainedTokenizerBase, preferences: Sequence[Preference], max_tokens: int) -> Pairs:
     """Preferences as tokens; what cannot be learned from is left out and counted."""
     rows: list[Pair] = []
-    too_long = no_signal = 0
+    too_long = no_signal = apart = 0
     for row in preferences:
+        prompt, (chosen, rejected), joined = _answered(tokenizer, row)
         pair = Pair(
             row.comparison,
             row.prompt.id,
-            chat.encode_prompt(tokenizer, row.prompt),
-            chat.encode_completion(tokenizer, row.chosen),
-            chat.encode_completion(tokenizer, row.rejected),
+            prompt,
+            chosen,
+            rejected,
             row.p_chosen,
             row.weight,
             len(row.chosen) - len(row.rejected),
@@ -111,7 +116,16 @@ def encode(tokenizer: PreTrainedTokenizerBase, preferences: Sequence[Preference]
             too_long += 1
         else:
             rows.append(pair)
-    return Pairs(rows, too_long, no_signal)
+            apart += joined
+    return Pairs(rows, too_long, no_signal, apart)
+
+
+def _answered(tokenizer: PreTrainedTokenizerBase, row: Preference) -> chat.Answered:
+    try:
+        return chat.encode_answers(tokenizer, row.prompt, [row.chosen, row.rejected])
+    except DataError as error:
+        error.where = ", ".join(filter(None, (f"comparison {row.comparison}", error.where)))
+        raise
 
 
 def encode_some(tokenizer: PreTrainedTokenizerBase, preferences: Sequence[Preference], max_tokens: int) -> Pairs:
@@ -119,6 +133,7 @@ def encode_some(tokenizer: PreTrainedTokenizerBase, preferences: Sequence[Prefer
 
     Raises:
         DataError: nothing is left.
+        TrainingError: the completions' tokens are so few or so many that a mask must be wrong.
     """
     pairs = encode(tokenizer, preferences, max_tokens)
     if not pairs.rows:
@@ -128,7 +143,15 @@ def encode_some(tokenizer: PreTrainedTokenizerBase, preferences: Sequence[Prefer
             found=f"{len(preferences)} preferences: {pairs.too_long} too long, {pairs.no_signal} without a signal",
             hint="raise --max-tokens, up to the model's context" if pairs.too_long else "",
         )
+    prove_trained_tokens(tokenizer, as_rows(pairs.rows))
     return pairs
+
+
+def as_rows(pairs: Iterable[Pair]) -> Iterator[Row]:
+    """Both sides of each pair as a conversation of its own, the way either is scored."""
+    for pair in pairs:
+        for side in (pair.chosen, pair.rejected):
+            yield Row([*pair.prompt, *side], [False] * len(pair.prompt) + [True] * len(side))
 
 
 def decided(pairs: Sequence[Pair]) -> list[Pair]:
