@@ -12,7 +12,8 @@ from palate.core.errors import ConfigError, DataError, TrainingError
 from palate.core.records import Demonstration, Preference, Prompt
 from palate.models import batch, chat, load, scoring
 from palate.training import dpo, ppo, pretrain, reward, rollouts, sft
-from palate.training.run import linear_schedule, open_run
+from palate.training.optimisation import linear_schedule
+from palate.training.run import open_run
 from tiny_models import make
 
 PROMPTS = [
@@ -181,22 +182,22 @@ class TestPPO:
             return real(model, prompts, **{**more, "temperature": 1.3})
 
         monkeypatch.setattr(rollouts.sampling, "sample", warm)
-        with pytest.raises(TrainingError, match="differ before the first step"):
+        with pytest.raises(TrainingError, match="does not agree with the sampler") as caught:
             ppo.train(self.settings(), start, scorer, PROMPTS, workspace)
+        assert "temperature 1.3" in caught.value.hint
 
-    def test_a_completion_without_an_end_costs(self, made):
+    def test_of_a_completion_without_an_end_nothing_is_learned_if_that_was_asked(self, made, tmp_path):
         _, start, scorer = made
-        config = self.settings(max_new_tokens=3, iterations=1)
-        models = ppo._load(config, start, scorer, None)
-        encoded = [chat.encode_prompt(models.tokenizer, p) for p in PROMPTS] * 4
-        rolled = ppo.roll_out(models, encoded, max_new_tokens=3, temperature=1.0, seed=0)
-        assert not rolled.finished_B.any()
-        before = [p.clone() for p in models.policy.parameters()]
-        optimizer = torch.optim.SGD(models.policy.parameters(), lr=1.0)
-        # Nothing finished: with `mask` nothing is learned, with `penalty` something is.
-        masked = self.settings(missing_eos="mask", max_new_tokens=3)
-        ppo.learn(models, optimizer, list(models.policy.parameters()), rolled, masked, 1, 0.1)
-        assert all(torch.equal(a, b) for a, b in zip(before, models.policy.parameters(), strict=True))
+        # Nothing can finish within three tokens: with `mask` nothing is learned, with `penalty` something is.
+        changed = {}
+        for kind in ("mask", "penalty"):
+            config = self.settings(max_new_tokens=3, iterations=1, missing_eos=kind, critic="ridge")
+            policy = ppo.train(config, start, scorer, PROMPTS, Workspace(tmp_path / kind))
+            both = (load.load_causal(folder).model.state_dict() for folder in (start, policy))
+            changed[kind] = not all(
+                torch.equal(one, other) for one, other in zip(*(d.values() for d in both), strict=True)
+            )
+        assert changed == {"mask": False, "penalty": True}
 
 
 def test_settings_that_cannot_work_are_refused_before_any_work():

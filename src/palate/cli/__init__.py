@@ -8,7 +8,7 @@ import sys
 from cyclopts import App
 
 from palate import __version__
-from palate.core.errors import PalateError
+from palate.core.errors import Interrupted, PalateError
 
 app = App(
     name="palate",
@@ -20,6 +20,7 @@ app.command("palate.cli.imports:import_", name="import")
 app.command("palate.cli.exports:export", name="export")
 app.command("palate.cli.train:app", name="train")
 app.command("palate.cli.chat:chat", name="chat")
+app.command("palate.cli.show:app", name="show")
 
 
 def run() -> None:
@@ -31,6 +32,9 @@ def run() -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     try:
         app()
+    except Interrupted as stop:
+        print(stop, file=sys.stderr)
+        sys.exit(130)
     except PalateError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -8,6 +8,7 @@ from pathlib import Path
 from palate.core.records import Message, Prompt
 from palate.models import chat as template
 from palate.models import load, sampling
+from palate.models.tokenizers import ends_of
 
 
 def chat(model: Path, *, temperature: float = 0.5, max_new_tokens: int = 128, seed: int = 0) -> None:
@@ -40,7 +41,7 @@ def chat(model: Path, *, temperature: float = 0.5, max_new_tokens: int = 128, se
         (row,) = sampling.sample(
             policy,
             [ids],
-            eos_id=tokenizer.eos_token_id,
+            eos_id=ends_of(tokenizer).ids,
             max_new_tokens=max_new_tokens,
             temperature=temperature,
             seed=seed + turn,

@@ -70,6 +70,10 @@ class Live:
             shown = "  ".join(f"{k.split('/')[-1]} {facts[k]:.2f}" for k in _SHOWN if facts and k in facts)
             self._bar.update(self._task, completed=done, facts=shown)
 
+    def note(self, sentence: str) -> None:
+        """A line above the bar."""
+        self.console.print(f"  {sentence}", style="yellow")
+
     def finish(self, sentence: str = "") -> None:
         """Take the bar away and say what came of it."""
         if self._bar is not None:

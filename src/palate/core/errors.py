@@ -6,7 +6,8 @@
     ├── ModelError         (ValueError)         a model or tokenizer folder that cannot do what is asked
     ├── MissingArtefact    (FileNotFoundError)  an artefact or input that is not there
     ├── StoreError         (RuntimeError)       the journal refuses: wrong schema, locked, not a journal
-    └── TrainingError      (RuntimeError)       a run that must stop, such as a loss that is not finite
+    ├── TrainingError      (RuntimeError)       a run that must stop, such as a loss that is not finite
+    └── Interrupted                             someone asked a run to stop; it can be continued
 
 A message has up to five parts; empty ones are not printed::
 
@@ -79,3 +80,7 @@ class StoreError(PalateError, RuntimeError):
 
 class TrainingError(PalateError, RuntimeError):
     """A run that must stop, such as one whose loss is no longer finite."""
+
+
+class Interrupted(PalateError):
+    """Someone asked a run to stop, and it did, at a place from which the same command goes on."""

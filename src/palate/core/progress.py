@@ -18,6 +18,9 @@ class Progress(Protocol):
     def advance(self, done: int, facts: Mapping[str, float] | None = None) -> None:
         """`done` steps of the current task are finished; `facts` are its newest figures."""
 
+    def note(self, sentence: str) -> None:
+        """Something a person should know now, while the task goes on."""
+
     def finish(self, sentence: str = "") -> None:
         """The current task is over; `sentence` says what came of it."""
 
@@ -29,6 +32,9 @@ class Silent:
         """Ignore it."""
 
     def advance(self, done: int, facts: Mapping[str, float] | None = None) -> None:
+        """Ignore it."""
+
+    def note(self, sentence: str) -> None:
         """Ignore it."""
 
     def finish(self, sentence: str = "") -> None:

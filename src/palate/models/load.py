@@ -1,7 +1,8 @@
 """Open a model folder, or say exactly why it cannot be used.
 
 Only local folders are read, remote code is never run, and what comes back is a plain Hugging Face
-model in evaluation mode (dropout off), in float32 unless asked otherwise.
+model in evaluation mode (dropout off), in float32 unless asked otherwise. A folder with an adapter comes
+back as its base with the adapter merged.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
-    AutoTokenizer,
+    BitsAndBytesConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 from transformers.utils import logging
 
-from palate.core.errors import MissingArtefact, ModelError
+from palate.core.errors import ConfigError, MissingArtefact, ModelError
+from palate.models import adapters
 from palate.models.heads import PooledRewardModel
+from palate.models.tokenizers import load_tokenizer as load_tokenizer
 
 
 class LoadedModel(NamedTuple):
@@ -49,6 +52,8 @@ def read_config(folder: Path | str) -> Any:
             expected="a local folder with config.json, *.safetensors and a tokenizer",
             hint="Palate reads local folders only; `palate train pretrain --text FILES` makes one",
         )
+    if adapters.is_adapter(folder):
+        return read_config(adapters.read_base(folder).folder)
     if not (folder / "config.json").is_file():
         here = ", ".join(sorted(p.name for p in folder.iterdir())[:8]) or "an empty folder"
         raise MissingArtefact(f"{folder} is not a model folder", expected="a file config.json", found=here)
@@ -60,42 +65,20 @@ def read_config(folder: Path | str) -> Any:
         ) from error
 
 
-def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
-    """The tokenizer of a model folder, with an end and a pad token that differ.
-
-    Raises:
-        ModelError: there is none, or it lacks `eos_token` or `pad_token`, or both are one token.
-    """
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-    except (ValueError, OSError, KeyError, TypeError) as error:
-        raise ModelError(
-            "a tokenizer cannot be read",
-            where=str(folder),
-            expected="tokenizer.json and tokenizer_config.json beside the model",
-            found=str(error).splitlines()[0][:200],
-        ) from error
-    for name in ("eos_token", "pad_token"):
-        if getattr(tokenizer, f"{name}_id") is None:
-            raise ModelError(
-                f"a tokenizer has no {name}",
-                where=str(folder),
-                expected="an end token and a pad token, and the two different",
-                hint=f'set "{name}" in {Path(folder) / "tokenizer_config.json"} to a token of the vocabulary',
-            )
-    if tokenizer.eos_token_id == tokenizer.pad_token_id:
-        raise ModelError(
-            "a tokenizer uses its end token for padding",
-            where=str(folder),
-            expected="two different tokens: an answer's real end must not look like padding",
-            found=f"eos_token = pad_token = {tokenizer.eos_token!r}",
-            hint='give "pad_token" in tokenizer_config.json an unused token of the vocabulary',
-        )
-    return tokenizer
-
-
-def load_causal(folder: Path | str) -> LoadedModel:
+def load_causal(
+    folder: Path | str,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+    four_bit: bool = False,
+) -> LoadedModel:
     """A causal language model and its tokenizer, ready to be trained or sampled from.
+
+    Args:
+        folder: A local model folder, or one with an adapter.
+        dtype: Of the weights.
+        device: Where they go.
+        four_bit: Keep them in 4 bits (NF4), for adapters on a base that would not fit otherwise.
 
     Raises:
         MissingArtefact: there is no model folder.
@@ -112,7 +95,8 @@ def load_causal(folder: Path | str) -> LoadedModel:
             found=", ".join(architectures),
         )
     tokenizer = load_tokenizer(folder)
-    model = _load_weights(AutoModelForCausalLM, folder)
+    settings = {"quantization_config": _four_bit(folder, dtype)} if four_bit else {}
+    model = _load_weights(AutoModelForCausalLM, folder, dtype=dtype, device=device, **settings)
     rows = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > rows:
         raise ModelError(
@@ -124,7 +108,9 @@ def load_causal(folder: Path | str) -> LoadedModel:
     return LoadedModel(model, tokenizer)
 
 
-def load_reward(folder: Path | str) -> LoadedModel:
+def load_reward(
+    folder: Path | str, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+) -> LoadedModel:
     """A reward model: one scalar for a whole conversation.
 
     Raises:
@@ -133,8 +119,11 @@ def load_reward(folder: Path | str) -> LoadedModel:
     """
     config = read_config(folder)
     tokenizer = load_tokenizer(folder)
+    where: dict[str, Any] = {"dtype": dtype, "device": device}
     if config.model_type == PooledRewardModel.config_class.model_type:
-        return LoadedModel(_load_weights(PooledRewardModel, folder), tokenizer)
+        return LoadedModel(_load_weights(PooledRewardModel, folder, **where), tokenizer)
+    if adapters.is_adapter(folder):
+        return LoadedModel(_load_weights(AutoModelForSequenceClassification, folder, num_labels=1, **where), tokenizer)
     if getattr(config, "num_labels", None) != 1:
         raise ModelError(
             "a model does not give one score",
@@ -143,27 +132,57 @@ def load_reward(folder: Path | str) -> LoadedModel:
             found=f"num_labels = {getattr(config, 'num_labels', None)}",
             hint="train one with `palate train reward`",
         )
-    return LoadedModel(_load_weights(AutoModelForSequenceClassification, folder), tokenizer)
+    return LoadedModel(_load_weights(AutoModelForSequenceClassification, folder, **where), tokenizer)
 
 
-def load_scalar(folder: Path | str) -> PreTrainedModel:
+def load_scalar(folder: Path | str, *, device: torch.device | str = "cpu") -> PreTrainedModel:
     """A causal model's trunk under a new scalar head, `score`, whose weights are random.
 
     Raises:
         ModelError: a weight of the trunk is missing, or does not fit.
     """
-    return _load_weights(AutoModelForSequenceClassification, folder, new=frozenset({"score.weight"}), num_labels=1)
+    return _load_weights(
+        AutoModelForSequenceClassification, folder, new=frozenset({"score.weight"}), num_labels=1, device=device
+    )
+
+
+def _four_bit(folder: Path | str, dtype: torch.dtype) -> Any:
+    if adapters.is_adapter(folder):
+        raise ConfigError(
+            "--tuning qlora needs a whole model to begin with",
+            found=f"{folder}, which is an adapter",
+            hint="train it with --save merged",
+        )
+    try:
+        import bitsandbytes  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(
+            "--tuning qlora needs a library that is not installed", hint="pip install 'palate[qlora]'"
+        ) from error
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+    )
 
 
 def _load_weights(
-    auto_class: Any, folder: Path | str, *, new: frozenset[str] = frozenset(), **settings: Any
+    auto_class: Any,
+    folder: Path | str,
+    *,
+    new: frozenset[str] = frozenset(),
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+    **settings: Any,
 ) -> PreTrainedModel:
+    if adapters.is_adapter(folder):
+        base = adapters.read_base(folder).folder
+        below = _load_weights(auto_class, base, new=new | {"score.weight"}, dtype=dtype, device=device, **settings)
+        return adapters.merge(below, Path(folder)).eval()
     try:
         with _no_load_report():
             model, report = auto_class.from_pretrained(
                 str(folder),
                 local_files_only=True,
-                dtype=torch.float32,
+                dtype=dtype,
                 use_safetensors=True,
                 output_loading_info=True,
                 **settings,
@@ -186,6 +205,8 @@ def _load_weights(
             found=f"no {', '.join(missing[:3])}{more}",
             hint="copy the folder again, with all of its *.safetensors",
         )
+    if "quantization_config" not in settings:  # bitsandbytes has placed it already
+        model = model.to(device)
     return model.eval()
 
 

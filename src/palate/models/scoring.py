@@ -19,20 +19,20 @@ def last_token_scores(model: PreTrainedModel, batch: Batch) -> Float[Tensor, " B
     The position is counted, not searched by pad id, so a pad token inside the text does no harm.
     """
     values_BL = token_values(model, batch)
-    last = batch.mask_real_BL.sum(dim=1) - 1
-    return values_BL[torch.arange(len(last)), last]
+    last = batch.mask_real_BL.sum(dim=1).to(values_BL.device) - 1
+    return values_BL[torch.arange(len(last), device=last.device), last]
 
 
 def token_values(model: PreTrainedModel, batch: Batch) -> Float[Tensor, "B L"]:
     """The scalar head at every position: scores of a reward model, values of a critic."""
-    hidden = model.base_model(input_ids=batch.tokens_BL, use_cache=False).last_hidden_state
+    hidden = model.base_model(input_ids=batch.tokens_BL.to(model.device), use_cache=False).last_hidden_state
     return model.score(hidden)[..., 0].float()  # type: ignore[no-any-return]
 
 
 def score_batch(model: PreTrainedModel, batch: Batch) -> Float[Tensor, " B"]:
     """Scores of padded rows."""
     if isinstance(model, PooledRewardModel):
-        return model(batch.tokens_BL, batch.mask_completion_BL)  # type: ignore[no-any-return]
+        return model(batch.tokens_BL.to(model.device), batch.mask_completion_BL.to(model.device))  # type: ignore[no-any-return]
     return last_token_scores(model, batch)
 
 
@@ -50,5 +50,5 @@ def scores(
     with torch.inference_mode():
         for group in by_length(lengths, rows=rows):
             batch = pad([prompts[i] for i in group], [completions[i] for i in group], pad_id=pad_id)
-            result[torch.tensor(group)] = score_batch(model, batch).float()
+            result[torch.tensor(group)] = score_batch(model, batch).float().cpu()
     return result

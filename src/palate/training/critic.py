@@ -5,18 +5,15 @@ Shapes: B sequences, T completion tokens, D features. A value belongs to the sta
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from palate.functional.ppo import ValueLoss, value_loss
-from palate.models import load, scoring
-from palate.models.batch import Batch
-from palate.training.run import optimizer_step
+from palate.models import layout
+from palate.models.layout import Laid
+from palate.training.checkpoint import trained
 
 
 class RidgeCritic:
@@ -54,57 +51,46 @@ class RidgeCritic:
         ridge = self.penalty * torch.eye(len(self.gram), dtype=torch.float64)
         self.weights = torch.linalg.solve(self.gram + ridge, self.moment)
 
+    def state_dict(self) -> dict[str, Any]:
+        """What was learned so far."""
+        return {"gram": self.gram, "moment": self.moment, "weights": self.weights}
+
+    def load_state_dict(self, state: dict[str, Any], /) -> None:
+        """As it was."""
+        self.gram, self.moment, self.weights = state["gram"], state["moment"], state["weights"]
+
 
 def _with_one(hidden: Tensor) -> Tensor:
     return torch.cat([hidden.double(), torch.ones(*hidden.shape[:-1], 1, dtype=torch.float64)], dim=-1)
 
 
-class CriticStep(NamedTuple):
-    """One optimiser step of a model critic."""
-
-    loss: float
-    clip_fraction: float
-
-
 class ModelCritic:
-    """A model of its own with a scalar head at every position.
+    """A model of its own, or a hat, with a scalar head at every position.
 
     Args:
-        folder: A reward model to start from, or a causal model, whose head then starts at zero.
-        is_reward: Whether the folder holds a reward model with a classification head.
+        model: Begun from a reward model, or with a head of zeros.
         learning_rate: Of its Adam.
         clip: Values move at most this far from the old ones, in reward units.
     """
 
-    def __init__(self, folder: Path | str, *, is_reward: bool, learning_rate: float, clip: float) -> None:
-        self.model = load.load_reward(folder).model if is_reward else load.load_scalar(folder)
-        if not is_reward:
-            torch.nn.init.zeros_(self.model.score.weight)
+    def __init__(self, model: Any, *, learning_rate: float, clip: float) -> None:
+        self.model = model
         self.clip = clip
-        self.parameters = list(self.model.parameters())
-        self.optimizer = torch.optim.Adam(self.parameters, lr=learning_rate, betas=(0.9, 0.95))
+        self.parameters = trained(model)
+        self.optimizer = torch.optim.Adam(self.parameters.values(), lr=learning_rate, betas=(0.9, 0.95))
 
-    def values(self, batch: Batch) -> Float[Tensor, "B L-1"]:
-        """Values before each token but the first."""
-        return scoring.token_values(self.model, batch)[:, :-1]
+    def values(self, laid: Laid) -> Float[Tensor, "B T"]:
+        """Values before each completion token."""
+        return layout.values(self.model, laid)
 
-    def step(self, batch: Batch, old_values: Tensor, returns: Tensor, mask: Tensor, *, max_norm: float) -> CriticStep:
-        """One clipped step towards the returns."""
-        result: ValueLoss = value_loss(self.values(batch), old_values, returns, mask, clip=self.clip)
-        result.loss.backward()
-        optimizer_step(self.optimizer, self.parameters, max_norm=max_norm)
-        return CriticStep(result.loss.item(), float(result.clip_fraction))
+    def state_dict(self) -> dict[str, Any]:
+        """Weights and optimiser."""
+        weights = {name: parameter.detach() for name, parameter in self.parameters.items()}
+        return {"weights": weights, "optimizer": self.optimizer.state_dict()}
 
-
-def stack_rows(rows: Sequence[Tensor], width: int) -> Tensor:
-    """Rows of different lengths, padded with zeros to (B, width, …)."""
-    result = rows[0].new_zeros(len(rows), width, *rows[0].shape[1:])
-    for index, row in enumerate(rows):
-        result[index, : len(row)] = row
-    return result
-
-
-def stack_rows_grad(full_BL: Tensor, starts: Sequence[int], width: int) -> Tensor:
-    """Columns `start … start + width` of each row, clamped at the end, with gradient."""
-    columns = torch.tensor(starts)[:, None] + torch.arange(width)[None]
-    return full_BL.gather(1, columns.clamp(max=full_BL.shape[1] - 1))
+    def load_state_dict(self, state: dict[str, Any], /) -> None:
+        """As they were."""
+        with torch.no_grad():
+            for name, parameter in self.parameters.items():
+                parameter.copy_(state["weights"][name])
+        self.optimizer.load_state_dict(state["optimizer"])

@@ -1,66 +1,103 @@
-"""DPO: the policy learns from preferences directly; the reward model is implicit.
+"""DPO and its family: the policy learns from preferences directly; the reward model is implicit.
 
 reads   an SFT policy (also the frozen reference), preferences
 writes  a `policy` artefact and its metrics
-run     palate train dpo --model SFT --data PREFERENCES
-expect  loss begins at ln 2 = 0.693, exactly, because policy and reference are one
+run     palate train dpo --model SFT --data PREFERENCES --loss sigmoid
+expect  with `sigmoid` the loss begins at ln 2 = 0.693, exactly, because policy and reference are one
 
-Source: Rafailov et al. 2023, arXiv:2305.18290, eq. 7. Log-probs are summed over the completion's
-tokens, end token included; soft labels give the conservative variant of eq. 3 in Mitchell 2023.
+| --loss | minimises, with h = log-ratio of the chosen minus that of the rejected completion |
+|---|---|
+| `sigmoid` | -log sigma(beta h); with --labels smoothed cDPO, with --labels denoised robust DPO |
+| `ipo` | (h - 1 / 2 beta)^2 |
+| `hinge` | max(0, 1 - beta h) |
+| `anchored` | as `sigmoid`, and --anchor times the chosen completion's nats a token |
+| `simpo` | -log sigma(beta times the difference of mean log-probs, minus --required); no reference |
+| `orpo` | the chosen completion's nats a token, and --odds-weight times -log sigma(log odds ratio); no reference |
+
+Source: Rafailov et al. 2023, arXiv:2305.18290, eq. 7; the others stand in `functional/dpo.py` and
+`functional/reference_free.py`. Log-probs are summed over the completion's tokens, end token included.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from palate.core.artefacts import Workspace, identify
-from palate.core.ids import derive_seed
+from palate.core.errors import ConfigError
 from palate.core.progress import SILENT, Progress
 from palate.core.records import Preference
-from palate.functional.dpo import dpo_loss
-from palate.models import load
-from palate.models.batch import by_length, completion_logprobs, logprobs_of, pad
+from palate.functional.dpo import DPOLoss, anchored_dpo_loss, dpo_loss, hinge_loss, ipo_loss
+from palate.functional.labels import denoised_labels, smoothed_labels
+from palate.functional.masked import masked_sum
+from palate.functional.reference_free import orpo_loss, simpo_loss
+from palate.models.batch import by_length
+from palate.models.layout import lay, logprobs, longest_row
+from palate.models.tokenizers import pad_id_of
+from palate.training.checkpoint import trained
+from palate.training.optimisation import linear_schedule, optimizer_step, set_learning_rate
+from palate.training.order import Order
 from palate.training.pairs import Pair, decided, encode, encode_some, identity, judge_heldout
-from palate.training.run import (
-    linear_schedule,
-    longest_row,
-    open_run,
-    optimizer_step,
-    refuse_unless_positive,
-    set_learning_rate,
-)
+from palate.training.run import Run, RunOptions, open_run, refuse_unless_one_of, refuse_unless_positive
+from palate.training.selection import Selection
+from palate.training.settings import HeldoutConfig
+from palate.training.tuning import Learner, open_policy
+
+LOSSES = ("sigmoid", "ipo", "hinge", "anchored", "simpo", "orpo")
+LABELS = ("plain", "smoothed", "denoised")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DPOConfig:
-    """Settings of DPO."""
+class DPOConfig(HeldoutConfig):
+    """Settings of DPO and its family."""
 
+    loss: str = "sigmoid"
+    """`sigmoid`, `ipo`, `hinge`, `anchored`, `simpo` or `orpo`."""
     beta: float = 0.1
-    """Strength of the leash to the reference, per nat of the summed log-ratio."""
+    """Strength of the leash to the reference, per nat of the summed log-ratio. `simpo` wants 2 to 10 a mean nat."""
+    labels: str = "plain"
+    """Correct labels for raters who err at --flip-rate: `smoothed` (cDPO), `denoised` (robust), or `plain`."""
+    flip_rate: float = 0.0
+    """Share of labels that are wrong, below one half."""
+    anchor: float = 1.0
+    """With `anchored`: weight of the chosen completion's own loss."""
+    required: float = 0.0
+    """With `simpo`: the lead that is asked for, in reward units."""
+    odds_weight: float = 0.1
+    """With `orpo`: weight of the odds ratio."""
     epochs: int = 1
     """How often each preference is seen."""
     batch_size: int = 16
     """Preferences in an optimiser step."""
     learning_rate: float = 1e-6
-    """Peak, Adam. Tiny models want 2e-4."""
+    """Peak, Adam. Tiny models want 2e-4, adapters 5e-6 to 5e-5."""
     warmup_steps: int = 10
     """Steps until the peak."""
     max_tokens: int = 1024
     """Longest prompt and completion together, at most the model's context; longer preferences are left out
     and counted."""
-    max_grad_norm: float = 1.0
-    """Gradients are scaled down to this norm."""
-    seed: int = 0
-    """Of the order."""
 
     def __post_init__(self) -> None:
+        HeldoutConfig.__post_init__(self)
         refuse_unless_positive(self, "beta", "epochs", "batch_size", "learning_rate", "max_tokens")
+        refuse_unless_one_of(self, loss=LOSSES, labels=LABELS)
+        if not 0 <= self.flip_rate < 0.5 or (self.flip_rate == 0) != (self.labels == "plain"):
+            raise ConfigError(
+                "--labels and --flip-rate do not fit together",
+                expected="--labels smoothed or denoised with a --flip-rate above 0 and below 0.5, or neither",
+                found=f"--labels {self.labels} --flip-rate {self.flip_rate}",
+            )
+
+    @property
+    def wants_reference(self) -> bool:
+        """Whether the loss compares with the reference."""
+        return self.loss not in ("simpo", "orpo")
 
 
 def train(
@@ -72,6 +109,7 @@ def train(
     heldout: Sequence[Preference] = (),
     data_id: str = "",
     progress: Progress = SILENT,
+    options: RunOptions | None = None,
 ) -> Path:
     """Train a policy on preferences.
 
@@ -84,6 +122,7 @@ def train(
             run's folder says what became of each.
         data_id: Artefact id of the data, for the manifest; computed when empty.
         progress: Who listens.
+        options: Device, checkpoints, trackers.
 
     Returns:
         The folder of the `policy` artefact.
@@ -91,94 +130,173 @@ def train(
     Raises:
         DataError: there is nothing to learn from.
         ModelError: the folder holds no usable causal model.
+        Interrupted: someone stopped the run; the same call goes on from there.
     """
-    data_id = data_id or identity(preferences)
-    run = open_run(workspace, "policy", "train dpo", config, {"reference": identify(model), "data": data_id}, progress)
-    if run.done:
-        return run.done
-    policy, tokenizer = load.load_causal(model)
+    inputs = {"reference": identify(model), "data": data_id or identity(preferences)}
+    with open_run(workspace, "policy", "train dpo", config, inputs, progress, options) as run:
+        return run.done or _learn(config, model, preferences, heldout, run)
+
+
+def _learn(
+    config: DPOConfig, model: Path | str, preferences: Sequence[Preference], heldout: Sequence[Preference], run: Run
+) -> Path:
+    learner = open_policy(config, model, run.device)
+    policy, tokenizer = learner.policy, learner.tokenizer
     limit = longest_row(policy, config.max_tokens)
     encoded = encode_some(tokenizer, preferences, limit)
     pairs, unseen = encoded.rows, decided(encode(tokenizer, heldout, limit).rows)
-    progress.start("log-probabilities of the reference", 1)
-    reference = _summed(policy, pairs, tokenizer.pad_token_id)
-    reference_unseen = _summed(policy, unseen, tokenizer.pad_token_id)
-    parameters = list(policy.parameters())
-    optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, betas=(0.9, 0.95))
-    total, step = config.epochs * -(-len(pairs) // config.batch_size), 0
-    progress.start("DPO", total)
-    for epoch in range(config.epochs):
-        generator = torch.Generator().manual_seed(derive_seed(config.seed, "order", epoch))
-        order = torch.randperm(len(pairs), generator=generator).tolist()
-        for begin in range(0, len(order), config.batch_size):
-            rows = order[begin : begin + config.batch_size]
-            factor = linear_schedule(step, total, warmup=config.warmup_steps, decay_from=0.3)
-            set_learning_rate(optimizer, config.learning_rate * factor)
-            facts = _backward(policy, pairs, rows, reference, config, tokenizer.pad_token_id)
-            facts["gradient_norm"] = optimizer_step(optimizer, parameters, max_norm=config.max_grad_norm)
-            step += 1
-            run.log(step, facts)
-    found = judge_heldout(
-        run.folder, unseen, _margins(policy, unseen, reference_unseen, config, tokenizer.pad_token_id)
-    )
-    folder = run.finish(lambda path: load.save(path, policy, tokenizer), encoded.counts | found.facts)
-    progress.finish(f"loss {run.last['loss']:.2f} on {encoded.sentence}{found.sentence}")
+    run.progress.start("log-probabilities of the reference", 1)
+    # The policy has not moved yet: it is the reference.
+    reference, reference_unseen = (_summed(learner, rows, config) for rows in (pairs, unseen))
+    parameters = trained(policy)
+    optimizer = torch.optim.Adam(parameters.values(), lr=config.learning_rate, betas=(0.9, 0.95))
+    order = Order([[i] for i in range(len(pairs))], config.batch_size, config.epochs, config.seed)
+    look = partial(_look, learner, unseen, reference_unseen, config) if unseen else None
+    selection = Selection(config, run, policy, look)
+    parts = {"policy": policy, "optimizer": optimizer, "selection": selection}
+    watch = Displacement(run.progress)
+    for step in run.steps("DPO", order.steps, parts):
+        factor = linear_schedule(step, order.steps, warmup=config.warmup_steps, decay_from=0.3)
+        set_learning_rate(optimizer, config.learning_rate * factor)
+        facts = _backward(learner, pairs, order.rows(step), reference, config)
+        facts["gradient_norm"] = optimizer_step(optimizer, parameters, max_norm=config.max_grad_norm)
+        watch.see(facts["logprob/chosen_change_nats"])
+        run.log(step + 1, facts | selection.after(step + 1))
+        if selection.over:
+            break
+    facts = selection.settle()
+    with torch.inference_mode():
+        margins_N = _judged(learner, unseen, reference_unseen, config).margins_N if unseen else torch.zeros(0)
+    found = judge_heldout(run.folder, unseen, margins_N)
+    folder = run.finish(lambda path: learner.save(path, config), encoded.counts | found.facts | facts)
+    run.progress.finish(f"loss {run.last['loss']:.2f} on {encoded.sentence}{found.sentence}")
     return folder
 
 
-def _summed(policy: PreTrainedModel, pairs: Sequence[Pair], pad_id: int) -> Tensor:
+def loss_of(
+    config: DPOConfig,
+    policy_N2: Tensor,
+    reference_N2: Tensor,
+    tokens_N2: Tensor,
+    p_chosen_N: Tensor,
+    weights_N: Tensor,
+    denominator: float | None = None,
+) -> DPOLoss:
+    """The loss that the settings name.
+
+    Args:
+        config: Settings.
+        policy_N2: Summed log-probs (chosen, rejected) under the policy, in nats.
+        reference_N2: The same under the reference; not looked at by `simpo` and `orpo`.
+        tokens_N2: Tokens of (chosen, rejected).
+        p_chosen_N: Soft label, before any correction.
+        weights_N: Weight of each row.
+        denominator: Weight of the whole batch.
+    """
+    chosen, rejected = policy_N2.unbind(1)
+    if config.labels != "plain":
+        p_chosen_N = (smoothed_labels if config.labels == "smoothed" else denoised_labels)(
+            p_chosen_N, flip_rate=config.flip_rate
+        )
+    rows: dict[str, Any] = {"p_chosen_N": p_chosen_N, "weights_N": weights_N, "denominator": denominator}
+    if config.loss == "simpo":
+        return simpo_loss(chosen, rejected, *tokens_N2.unbind(1), beta=config.beta, required=config.required, **rows)
+    if config.loss == "orpo":
+        return orpo_loss(chosen, rejected, *tokens_N2.unbind(1), odds_weight=config.odds_weight, **rows)
+    both = (chosen, rejected, *reference_N2.unbind(1))
+    if config.loss == "anchored":
+        return anchored_dpo_loss(*both, *tokens_N2.unbind(1), beta=config.beta, anchor=config.anchor, **rows)
+    plain = {"sigmoid": dpo_loss, "ipo": ipo_loss, "hinge": hinge_loss}[config.loss]
+    return plain(*both, beta=config.beta, **rows)
+
+
+class Displacement:
+    """Says so when the chosen completions become much less likely: the margin grows, and both sides fall.
+
+    Args:
+        progress: Who is told, once.
+        nats: So much below the reference is told, as a running average.
+
+    Source:
+        Razin et al. 2024, arXiv:2410.08847 (likelihood displacement).
+    """
+
+    def __init__(self, progress: Progress, nats: float = 10.0) -> None:
+        self.progress = progress
+        self.nats = nats
+        self.average = 0.0
+        self.told = False
+
+    def see(self, change_nats: float) -> None:
+        """Log-prob of the chosen completions against the reference, at one step."""
+        self.average = 0.9 * self.average + 0.1 * change_nats
+        if self.average < -self.nats and not self.told:
+            self.told = True
+            self.progress.note(
+                f"chosen completions have become {-self.average:.0f} nats less likely than at first: the policy "
+                "moves to something else than either side; try --loss anchored, a larger --beta, or fewer epochs"
+            )
+
+
+def _sums(learner: Learner, pairs: Sequence[Pair], config: DPOConfig) -> tuple[Tensor, Tensor]:
+    """Summed log-probs and tokens (chosen, rejected), shape (N, 2) each, in one forward pass."""
+    laid = lay(
+        [pair.prompt for pair in pairs] * 2,
+        [pair.chosen for pair in pairs] + [pair.rejected for pair in pairs],
+        pad_id=pad_id_of(learner.tokenizer),
+        layout=config.layout,
+        device=learner.policy.device,
+    )
+    with config.arithmetic(learner.policy.device):
+        found_BT = logprobs(learner.policy, laid)
+    sums, tokens = masked_sum(found_BT, laid.mask_BT, dim=1), laid.mask_BT.sum(dim=1).float()
+    return torch.stack(sums.chunk(2), dim=1).cpu(), torch.stack(tokens.chunk(2), dim=1).cpu()
+
+
+def _summed(learner: Learner, pairs: Sequence[Pair], config: DPOConfig) -> Tensor:
     """Summed log-probs (chosen, rejected) under the policy as it is; shape (N, 2), no gradient."""
-    if not pairs:
-        return torch.zeros(0, 2)
-    sums = [
-        torch.stack([row.sum() for row in completion_logprobs(policy, [p.prompt for p in pairs], side, pad_id=pad_id)])
-        for side in ([p.chosen for p in pairs], [p.rejected for p in pairs])
-    ]
-    return torch.stack(sums, dim=1)
+    found = torch.zeros(len(pairs), 2)
+    if config.wants_reference:
+        with torch.inference_mode():
+            for part in by_length([pair.tokens for pair in pairs], rows=32):
+                found[part] = _sums(learner, [pairs[i] for i in part], config)[0]
+    return found
 
 
-def _margins(
-    policy: PreTrainedModel, pairs: Sequence[Pair], reference: Tensor, config: DPOConfig, pad_id: int
-) -> Tensor:
-    """Implicit score of each pair's chosen side minus that of the rejected one."""
-    now = _summed(policy, pairs, pad_id)
-    return dpo_loss(now[:, 0], now[:, 1], reference[:, 0], reference[:, 1], beta=config.beta).margins_N
+def _judged(
+    learner: Learner, pairs: Sequence[Pair], reference_N2: Tensor, config: DPOConfig, denominator: float | None = None
+) -> DPOLoss:
+    """The loss of some pairs, which decide about nothing else; without gradient it may be many."""
+    policy_N2, tokens_N2 = torch.zeros(len(pairs), 2), torch.ones(len(pairs), 2)
+    for part in by_length([pair.tokens for pair in pairs], rows=32):
+        policy_N2[part], tokens_N2[part] = _sums(learner, [pairs[i] for i in part], config)
+    p_chosen_N, weights_N = (torch.tensor([getattr(pair, name) for pair in pairs]) for name in ("p_chosen", "weight"))
+    return loss_of(config, policy_N2, reference_N2, tokens_N2, p_chosen_N, weights_N, denominator)
+
+
+def _look(learner: Learner, pairs: Sequence[Pair], reference_N2: Tensor, config: DPOConfig) -> dict[str, float]:
+    with torch.inference_mode():
+        found = _judged(learner, pairs, reference_N2, config)
+    return {"heldout/loss": float(found.loss), "heldout/accuracy": float(found.accuracy)}
 
 
 def _backward(
-    policy: PreTrainedModel,
-    pairs: Sequence[Pair],
-    rows: list[int],
-    reference: Tensor,
-    config: DPOConfig,
-    pad_id: int,
+    learner: Learner, pairs: Sequence[Pair], rows: list[int], reference_N2: Tensor, config: DPOConfig
 ) -> dict[str, float]:
     """Gradient of one step, in parts of like length; how it is parted changes nothing."""
     weight = sum(pairs[i].weight for i in rows)
     facts = {"loss": 0.0, "accuracy": 0.0, "margin": 0.0, "logprob/chosen_change_nats": 0.0}
-    for part in by_length([pairs[i].tokens for i in rows], rows=8):
+    for part in by_length([pairs[i].tokens for i in rows], rows=max(config.micro_batch // 2, 1)):
         index = [rows[i] for i in part]
-        batch = pad(
-            [pairs[i].prompt for i in index] * 2,
-            [pairs[i].chosen for i in index] + [pairs[i].rejected for i in index],
-            pad_id=pad_id,
-        )
-        logprobs, mask = logprobs_of(policy, batch)
-        chosen, rejected = torch.where(mask, logprobs, 0.0).sum(dim=1).chunk(2)
-        result = dpo_loss(
-            chosen,
-            rejected,
-            reference[index, 0],
-            reference[index, 1],
-            beta=config.beta,
-            p_chosen_N=torch.tensor([pairs[i].p_chosen for i in index]),
-            weights_N=torch.tensor([pairs[i].weight for i in index]),
-            denominator=weight,
-        )
+        policy_N2, tokens_N2 = _sums(learner, [pairs[i] for i in index], config)
+        p_chosen_N = torch.tensor([pairs[i].p_chosen for i in index])
+        weights_N = torch.tensor([pairs[i].weight for i in index])
+        result = loss_of(config, policy_N2, reference_N2[index], tokens_N2, p_chosen_N, weights_N, weight)
         result.loss.backward()
         share = len(index) / len(rows)
         facts["loss"] += result.loss.item()
         facts["margin"] += float(result.margins_N.mean()) * share
-        facts["accuracy"] += float(result.accuracy) * sum(pairs[i].weight for i in index) / weight
-        facts["logprob/chosen_change_nats"] += float((chosen.detach() - reference[index, 0]).mean()) * share
+        facts["accuracy"] += float(result.accuracy) * float(weights_N.sum()) / weight
+        change = (policy_N2.detach() - reference_N2[index])[:, 0]
+        facts["logprob/chosen_change_nats"] += float(change.mean()) * share if config.wants_reference else 0.0
     return facts

@@ -22,15 +22,12 @@ from palate.core.errors import ConfigError, DataError
 from palate.core.ids import content_id, derive_seed
 from palate.core.progress import SILENT, Progress
 from palate.functional.masked import masked_mean
-from palate.models import batch as batches
 from palate.models import load, tiny
-from palate.training.run import (
-    linear_schedule,
-    open_run,
-    optimizer_step,
-    refuse_unless_positive,
-    set_learning_rate,
-)
+from palate.models.layout import lay, logprobs
+from palate.models.tokenizers import pad_id_of
+from palate.training.checkpoint import trained
+from palate.training.optimisation import linear_schedule, optimizer_step, set_learning_rate
+from palate.training.run import Run, RunOptions, open_run, refuse_unless_positive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +84,7 @@ def train(
     *,
     tokenizer_texts: Sequence[str] = (),
     progress: Progress = SILENT,
+    options: RunOptions | None = None,
 ) -> Path:
     """Make a tokenizer and a base model.
 
@@ -96,6 +94,7 @@ def train(
         workspace: Where the artefact goes.
         tokenizer_texts: More text for the tokenizer alone, such as the words of later stages.
         progress: Who listens.
+        options: Device, checkpoints, trackers.
 
     Returns:
         The folder of the `base` artefact.
@@ -104,9 +103,11 @@ def train(
         DataError: there is not enough text for one batch.
     """
     source = f"text-{content_id('text', [*texts, *tokenizer_texts])}"
-    run = open_run(workspace, "base", "train pretrain", config, {"text": source}, progress)
-    if run.done:
-        return run.done
+    with open_run(workspace, "base", "train pretrain", config, {"text": source}, progress, options) as run:
+        return run.done or _learn(config, texts, tokenizer_texts, run)
+
+
+def _learn(config: PretrainConfig, texts: Sequence[str], tokenizer_texts: Sequence[str], run: Run) -> Path:
     tokenizer = tiny.train_tokenizer(
         [*texts, *tokenizer_texts],
         vocab_size=config.vocab_size,
@@ -132,31 +133,32 @@ def train(
         context=config.context,
         seed=derive_seed(config.seed, "weights"),
     ).train()
-    parameters = list(model.parameters())
-    optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=0.01)
+    model.to(run.device)
+    parameters = trained(model)
+    optimizer = torch.optim.AdamW(parameters.values(), lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=0.01)
     groups = [
         group
         for epoch in range(math.ceil(config.epochs))
         for group in _groups(pieces, budget, derive_seed(config.seed, "order", epoch))
     ]
+    pad = pad_id_of(tokenizer)
     total = max(int(len(groups) * config.epochs / math.ceil(config.epochs)), 1)
-    progress.start("pretraining", total)
-    seen = 0
-    for step, group in enumerate(groups[:total]):
-        padded = batches.pad([[] for _ in group], [pieces[i] for i in group], pad_id=tokenizer.pad_token_id)
+    for step in run.steps("pretraining", total, {"model": model, "optimizer": optimizer}):
+        rows = [pieces[i] for i in groups[step]]
+        laid = lay([row[:1] for row in rows], [row[1:] for row in rows], pad_id=pad, device=run.device)
         factor = linear_schedule(step, total, warmup=config.warmup_steps, decay_from=0.3)
         set_learning_rate(optimizer, config.learning_rate * factor)
-        loss = -masked_mean(*batches.logprobs_of(model, padded))
+        loss = -masked_mean(logprobs(model, laid), laid.mask_BT)
         loss.backward()
         norm = optimizer_step(optimizer, parameters, max_norm=config.max_grad_norm)
-        seen += sum(len(pieces[i]) for i in group)
         run.log(step + 1, {"loss": loss.item(), "gradient_norm": norm})
     model.eval()
+    seen = sum(len(pieces[i]) for group in groups[:total] for i in group)
     folder = run.finish(
         lambda path: load.save(path, model, tokenizer),
         {"tokens": seen, "vocabulary": len(tokenizer)},
     )
-    progress.finish(f"loss {run.last['loss']:.2f} nats a token after {total} steps")
+    run.progress.finish(f"loss {run.last['loss']:.2f} nats a token after {total} steps")
     return folder
 
 

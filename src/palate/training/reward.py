@@ -14,10 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from palate.core.artefacts import Workspace, identify
@@ -25,24 +27,27 @@ from palate.core.errors import ConfigError
 from palate.core.ids import derive_seed
 from palate.core.progress import SILENT, Progress
 from palate.core.records import Preference
+from palate.functional.labels import denoised_labels, smoothed_labels
 from palate.functional.pairwise import bradley_terry_accuracy, bradley_terry_loss
+from palate.functional.reward_model import centring_loss
 from palate.models import load, scoring
-from palate.models.batch import by_length, pad
-from palate.models.heads import PooledRewardModel
+from palate.models.adapters import Hat
+from palate.models.batch import by_length
+from palate.models.layout import last_scores, lay, longest_row
+from palate.models.tokenizers import pad_id_of, with_pad_token
+from palate.training import pooled
+from palate.training.checkpoint import trained
+from palate.training.optimisation import linear_schedule, optimizer_step, set_learning_rate
+from palate.training.order import Order
 from palate.training.pairs import Heldout, Pair, decided, encode, encode_some, identity, judge_heldout
-from palate.training.run import (
-    Run,
-    linear_schedule,
-    longest_row,
-    open_run,
-    optimizer_step,
-    refuse_unless_positive,
-    set_learning_rate,
-)
+from palate.training.run import Run, RunOptions, open_run, refuse_unless_one_of, refuse_unless_positive
+from palate.training.selection import Selection
+from palate.training.settings import HeldoutConfig
+from palate.training.tuning import open_base, save
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RewardConfig:
+class RewardConfig(HeldoutConfig):
     """Settings of a reward model."""
 
     head: str = "classification"
@@ -66,15 +71,28 @@ class RewardConfig:
     max_tokens: int = 1024
     """Longest prompt and completion together, at most the model's context; longer preferences are left out
     and counted."""
-    max_grad_norm: float = 1.0
-    """Gradients are scaled down to this norm."""
-    seed: int = 0
-    """Of the head and the order."""
+    centring: float = 0.0
+    """Price of scores far from 0: this times the mean squared sum of a pair's scores. 0.01 is usual, 0 is none."""
+    labels: str = "plain"
+    """Correct labels for raters who err at --flip-rate: `smoothed`, `denoised`, or `plain`."""
+    flip_rate: float = 0.0
+    """Share of labels that are wrong, below one half."""
 
     def __post_init__(self) -> None:
-        if self.head not in ("classification", "pooled"):
-            raise ConfigError("there is no such head", expected="classification or pooled", found=self.head)
+        HeldoutConfig.__post_init__(self)
         refuse_unless_positive(self, "epochs", "batch_prompts", "learning_rate", "max_tokens")
+        refuse_unless_one_of(self, head=("classification", "pooled"), labels=("plain", "smoothed", "denoised"))
+        if not 0 <= self.flip_rate < 0.5 or (self.flip_rate == 0) != (self.labels == "plain"):
+            raise ConfigError(
+                "--labels and --flip-rate do not fit together",
+                expected="--labels smoothed or denoised with a --flip-rate above 0 and below 0.5, or neither",
+                found=f"--labels {self.labels} --flip-rate {self.flip_rate}",
+            )
+        if self.head == "pooled" and (self.tuning != "full" or self.evaluate_every or self.centring or self.flip_rate):
+            raise ConfigError(
+                "--head pooled learns a head alone, plainly",
+                expected="no --tuning, --evaluate-every, --centring or --labels with it",
+            )
 
 
 def train(
@@ -86,6 +104,7 @@ def train(
     heldout: Sequence[Preference] = (),
     data_id: str = "",
     progress: Progress = SILENT,
+    options: RunOptions | None = None,
 ) -> Path:
     """Train a reward model.
 
@@ -98,6 +117,7 @@ def train(
             became of each.
         data_id: Artefact id of the data, for the manifest; computed when empty.
         progress: Who listens.
+        options: Device, checkpoints, trackers.
 
     Returns:
         The folder of the `reward` artefact. Scores have variance 1 on the training completions.
@@ -106,18 +126,27 @@ def train(
         DataError: there is nothing to learn from.
         ModelError: the folder holds no usable causal model.
     """
-    data_id = data_id or identity(preferences)
-    run = open_run(workspace, "reward", "train reward", config, {"model": identify(model), "data": data_id}, progress)
-    if run.done:
-        return run.done
-    policy, tokenizer = load.load_causal(model)
-    limit = longest_row(policy, config.max_tokens)
+    inputs = {"model": identify(model), "data": data_id or identity(preferences)}
+    with open_run(workspace, "reward", "train reward", config, inputs, progress, options) as run:
+        return run.done or _learn(config, model, preferences, heldout, run)
+
+
+def _learn(
+    config: RewardConfig, model: Path | str, preferences: Sequence[Preference], heldout: Sequence[Preference], run: Run
+) -> Path:
+    reward, tokenizer = _open(config, model, run)
+    limit = longest_row(reward, config.max_tokens)
     pairs = encode_some(tokenizer, preferences, limit)
-    fit = _fit_pooled if config.head == "pooled" else _fit_classification
-    reward = fit(config, model, policy, tokenizer, pairs.rows, run).eval()
-    found = accuracy(reward, tokenizer, heldout, limit, run.folder)
-    folder = run.finish(lambda path: load.save(path, reward, tokenizer), pairs.counts | found.facts)
-    progress.finish(f"learned from {pairs.sentence}{found.sentence}")
+    order = Order(_of_a_prompt(pairs.rows), config.batch_prompts, config.epochs, config.seed)
+    facts: dict[str, float] = {}
+    if config.head == "pooled":
+        reward = pooled.fit(config, reward, tokenizer, pairs.rows, order, run)
+    else:
+        unseen = decided(encode(tokenizer, heldout, limit).rows)
+        facts = _fit(config, reward, tokenizer, pairs.rows, unseen, order, run)
+    found = accuracy(reward.eval(), tokenizer, heldout, limit, run.folder)
+    folder = run.finish(lambda path: save(path, reward, tokenizer, config), pairs.counts | found.facts | facts)
+    run.progress.finish(f"learned from {pairs.sentence}{found.sentence}")
     return folder
 
 
@@ -131,202 +160,146 @@ def accuracy(
     """How a reward model does on held-out preferences; those that are too long are left out here too."""
     pairs = decided(encode(tokenizer, heldout, max_tokens).rows)
     chosen, rejected = (
-        scoring.scores(reward, [p.prompt for p in pairs], sides, pad_id=tokenizer.pad_token_id)
+        scoring.scores(reward, [p.prompt for p in pairs], sides, pad_id=pad_id_of(tokenizer))
         for sides in ([p.chosen for p in pairs], [p.rejected for p in pairs])
     )
     return judge_heldout(folder, pairs, chosen - rejected)
 
 
-def _by_prompt(pairs: Sequence[Pair], config: RewardConfig) -> list[list[list[int]]]:
-    """For each epoch, batches of pair indices; all pairs of a prompt stand in one batch."""
+def _open(config: RewardConfig, model: Path | str, run: Run) -> tuple[Any, PreTrainedTokenizerBase]:
+    """What is to be trained: a model with a scalar head, a hat with one, or the frozen model under a pooled head."""
+    if config.head == "pooled":
+        return load.load_causal(model)
+    with torch.random.fork_rng():
+        torch.manual_seed(derive_seed(config.seed, "head"))
+        if config.tuning == "full":
+            reward, tokenizer = load.load_scalar(model, device=run.device), load.load_tokenizer(model)
+            with_pad_token(reward, tokenizer)
+        else:
+            base, tokenizer = open_base(config, model, run.device)
+            base.add("reward", config.lora, seed=derive_seed(config.seed, "adapter", "reward"))
+            reward = Hat(base, "reward", nn.Linear(base.model.config.hidden_size, 1, bias=False).to(run.device))
+        # Small first scores, so that the loss begins at ln 2 (hidden states have a norm of sqrt(d)).
+        nn.init.normal_(reward.score.weight, std=1 / (reward.config.hidden_size + 1))
+    return reward, tokenizer
+
+
+def _of_a_prompt(pairs: Sequence[Pair]) -> list[list[int]]:
+    """Indices of pairs, together if they answer one prompt: they stand in one batch."""
     groups: dict[str, list[int]] = {}
     for index, pair in enumerate(pairs):
         groups.setdefault(pair.prompt_id, []).append(index)
-    prompts = list(groups.values())
-    epochs = []
-    for epoch in range(config.epochs):
-        generator = torch.Generator().manual_seed(derive_seed(config.seed, "order", epoch))
-        order = torch.randperm(len(prompts), generator=generator).tolist()
-        epochs.append(
-            [
-                [index for position in order[begin : begin + config.batch_prompts] for index in prompts[position]]
-                for begin in range(0, len(order), config.batch_prompts)
-            ]
-        )
-    return epochs
+    return list(groups.values())
 
 
-def _fit_classification(
+def _fit(
     config: RewardConfig,
-    folder: Path | str,
-    policy: PreTrainedModel,
+    reward: Any,
     tokenizer: PreTrainedTokenizerBase,
     pairs: Sequence[Pair],
+    unseen: Sequence[Pair],
+    order: Order,
     run: Run,
-) -> PreTrainedModel:
-    """Fine-tune the whole model with a scalar head at the last token."""
-    with torch.random.fork_rng():
-        torch.manual_seed(derive_seed(config.seed, "head"))
-        reward = load.load_scalar(folder)
-        # Small first scores, so that the loss begins at ln 2 (hidden states have a norm of sqrt(d)).
-        torch.nn.init.normal_(reward.score.weight, std=1 / (reward.config.hidden_size + 1))
-    reward.config.pad_token_id = tokenizer.pad_token_id
-    parameters = [p for p in reward.parameters() if p.requires_grad]
+) -> dict[str, float]:
+    """Fine-tune a model, or an adapter, with a scalar head at the last token."""
+    parameters = trained(reward)
     optimizer = torch.optim.AdamW(
-        parameters, lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=config.weight_decay
+        parameters.values(), lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=config.weight_decay
     )
-    epochs = _by_prompt(pairs, config)
-    total = sum(map(len, epochs))
-    run.progress.start("reward model", total)
-    for step, batch in enumerate(batch for epoch in epochs for batch in epoch):
-        set_learning_rate(
-            optimizer,
-            config.learning_rate * linear_schedule(step, total, warmup=config.warmup_steps, decay_from=0.3),
-        )
-        weight = sum(pairs[i].weight for i in batch)
-        loss_sum, right = 0.0, 0.0
-        for part in by_length([pairs[i].tokens for i in batch], rows=4):
-            chosen_pairs = [pairs[batch[i]] for i in part]
-            margins, p_chosen, weights = _margins(reward, tokenizer, chosen_pairs)
-            loss = bradley_terry_loss(margins, p_chosen, weights, denominator=weight)
-            loss.backward()
-            loss_sum += loss.item()
-            right += float(bradley_terry_accuracy(margins.detach(), p_chosen)) * len(part)
-        norm = optimizer_step(optimizer, parameters, max_norm=config.max_grad_norm)
-        run.log(step + 1, {"loss": loss_sum, "accuracy": right / len(batch), "gradient_norm": norm})
+    selection = Selection(config, run, reward, partial(_look, reward, tokenizer, unseen, config) if unseen else None)
+    parts = {"reward": reward, "optimizer": optimizer, "selection": selection}
+    for step in run.steps("reward model", order.steps, parts):
+        factor = linear_schedule(step, order.steps, warmup=config.warmup_steps, decay_from=0.3)
+        set_learning_rate(optimizer, config.learning_rate * factor)
+        facts = _backward(reward, tokenizer, [pairs[i] for i in order.rows(step)], config)
+        facts["gradient_norm"] = optimizer_step(optimizer, parameters, max_norm=config.max_grad_norm)
+        run.log(step + 1, facts | selection.after(step + 1))
+        if selection.over:
+            break
+    facts = selection.settle()
     _unit_variance(reward, tokenizer, pairs)
-    return reward
+    return facts
 
 
-def _margins(
-    reward: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair]
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Chosen and rejected in one forward pass, so that both meet the same padding."""
-    prompts = [p.prompt for p in pairs]
-    batch = pad(
-        [*prompts, *prompts],
-        [*(p.chosen for p in pairs), *(p.rejected for p in pairs)],
-        pad_id=tokenizer.pad_token_id,
+def _backward(
+    reward: Any, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair], config: RewardConfig
+) -> dict[str, float]:
+    """Gradient of one step, in parts of like length; how it is parted changes nothing."""
+    weight = sum(pair.weight for pair in pairs)
+    facts = {"loss": 0.0, "accuracy": 0.0}
+    for part in by_length([pair.tokens for pair in pairs], rows=max(config.micro_batch // 4, 1)):
+        group = [pairs[i] for i in part]
+        scores_N2 = _scores(reward, tokenizer, group, config)
+        p_chosen_N, weights_N = (
+            torch.tensor([getattr(pair, name) for pair in group]) for name in ("p_chosen", "weight")
+        )
+        loss = loss_of(config, scores_N2, p_chosen_N, weights_N, weight)
+        loss.backward()
+        facts["loss"] += loss.item()
+        margins_N = scores_N2.detach().diff(dim=1)[:, 0].neg()
+        facts["accuracy"] += float(bradley_terry_accuracy(margins_N, p_chosen_N)) * len(group) / len(pairs)
+    return facts
+
+
+def loss_of(
+    config: RewardConfig, scores_N2: Tensor, p_chosen_N: Tensor, weights_N: Tensor, denominator: float | None = None
+) -> Tensor:
+    """The loss that the settings name.
+
+    Args:
+        config: Settings.
+        scores_N2: Scores (chosen, rejected).
+        p_chosen_N: Soft label, before any correction.
+        weights_N: Weight of each row.
+        denominator: Weight of the whole batch.
+    """
+    if config.labels != "plain":
+        correct = smoothed_labels if config.labels == "smoothed" else denoised_labels
+        p_chosen_N = correct(p_chosen_N, flip_rate=config.flip_rate)
+    chosen_N, rejected_N = scores_N2.unbind(1)
+    loss = bradley_terry_loss(chosen_N - rejected_N, p_chosen_N, weights_N, denominator=denominator)
+    if config.centring:
+        loss = loss + config.centring * centring_loss(chosen_N, rejected_N, weights_N, denominator=denominator)
+    return loss
+
+
+def _scores(reward: Any, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair], config: RewardConfig) -> Tensor:
+    """Scores (chosen, rejected), shape (N, 2), both from one forward pass."""
+    laid = lay(
+        [pair.prompt for pair in pairs] * 2,
+        [pair.chosen for pair in pairs] + [pair.rejected for pair in pairs],
+        pad_id=pad_id_of(tokenizer),
+        layout=config.layout,
+        device=reward.device,
     )
-    chosen, rejected = scoring.score_batch(reward, batch).chunk(2)
-    return (
-        chosen - rejected,
-        torch.tensor([p.p_chosen for p in pairs]),
-        torch.tensor([p.weight for p in pairs]),
-    )
+    with config.arithmetic(reward.device):
+        return torch.stack(last_scores(reward, laid).chunk(2), dim=1).cpu()
 
 
-def _unit_variance(reward: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair]) -> None:
-    """Scale the linear head, so that one KL coefficient means the same for every reward model."""
-    some = pairs[:256]
+def _look(
+    reward: Any, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair], config: RewardConfig
+) -> dict[str, float]:
+    scores_N2 = torch.zeros(len(pairs), 2)
+    with torch.inference_mode():
+        for part in by_length([pair.tokens for pair in pairs], rows=32):
+            scores_N2[part] = _scores(reward, tokenizer, [pairs[i] for i in part], config)
+    p_chosen_N = torch.tensor([pair.p_chosen for pair in pairs])
+    margins_N = scores_N2[:, 0] - scores_N2[:, 1]
+    return {
+        "heldout/loss": float(bradley_terry_loss(margins_N, p_chosen_N)),
+        "heldout/accuracy": float(bradley_terry_accuracy(margins_N, p_chosen_N)),
+    }
+
+
+def _unit_variance(reward: Any, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair]) -> None:
+    """Scale the head so that scores have variance 1; only differences of scores mean anything."""
     scores = scoring.scores(
         reward,
-        [p.prompt for p in some] * 2,
-        [p.chosen for p in some] + [p.rejected for p in some],
-        pad_id=tokenizer.pad_token_id,
+        [pair.prompt for pair in pairs for _ in range(2)],
+        [side for pair in pairs for side in (pair.chosen, pair.rejected)],
+        pad_id=pad_id_of(tokenizer),
     )
     spread = float(scores.std())
     if spread > 1e-6:
         with torch.no_grad():
             reward.score.weight /= spread
-
-
-def _fit_pooled(
-    config: RewardConfig,
-    folder: Path | str,
-    policy: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    pairs: Sequence[Pair],
-    run: Run,
-) -> PreTrainedModel:
-    """Train a head on features that the frozen model gives once, each completion encoded once."""
-    with torch.random.fork_rng():
-        torch.manual_seed(derive_seed(config.seed, "head"))
-        reward = PooledRewardModel.on(
-            policy, hidden=config.hidden, conditional=config.conditional, dropout=config.dropout
-        )
-        rows = _Encoded(reward, tokenizer, pairs)
-        parameters = list(reward.head.parameters())
-        optimizer = torch.optim.AdamW(
-            parameters, lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=config.weight_decay
-        )
-        epochs = _by_prompt(pairs, config)
-        total = sum(map(len, epochs))
-        run.progress.start("reward model", total)
-        reward.head.train()
-        for step, batch in enumerate(batch for epoch in epochs for batch in epoch):
-            set_learning_rate(
-                optimizer,
-                config.learning_rate * linear_schedule(step, total, warmup=config.warmup_steps, decay_from=0.0),
-            )
-            margins = rows.margins(batch)
-            p_chosen = torch.tensor([pairs[i].p_chosen for i in batch])
-            weights = torch.tensor([pairs[i].weight for i in batch])
-            loss = bradley_terry_loss(margins, p_chosen, weights)
-            loss.backward()
-            norm = optimizer_step(optimizer, parameters, max_norm=config.max_grad_norm)
-            right = float(bradley_terry_accuracy(margins.detach(), p_chosen))
-            run.log(step + 1, {"loss": loss.item(), "accuracy": right, "gradient_norm": norm})
-        reward.eval()
-        rows.standardise()
-    return reward
-
-
-class _Encoded:
-    """Token features of every distinct completion, computed once."""
-
-    def __init__(self, reward: PooledRewardModel, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair]) -> None:
-        self.reward = reward
-        index: dict[tuple[tuple[int, ...], tuple[int, ...]], int] = {}
-        self.sides: list[tuple[int, int]] = []
-        for pair in pairs:
-            prompt = tuple(pair.prompt)
-            keys = ((prompt, tuple(pair.chosen)), (prompt, tuple(pair.rejected)))
-            first, second = (index.setdefault(key, len(index)) for key in keys)
-            self.sides.append((first, second))
-        rows = list(index)
-        self.features: list[Tensor] = [torch.empty(0)] * len(rows)
-        self.prompts = torch.empty(len(rows), reward.trunk.config.hidden_size)
-        for group in by_length([len(p) + len(c) for p, c in rows], rows=64):
-            batch = pad([rows[i][0] for i in group], [rows[i][1] for i in group], pad_id=tokenizer.pad_token_id)
-            features, ends, _, _ = reward.features(batch.tokens_BL, batch.mask_completion_BL)
-            for row, i in enumerate(group):
-                self.features[i] = features[row, batch.mask_completion_BL[row, 1:]].clone()
-                self.prompts[i] = ends[row]
-        self._normalise()
-
-    def _normalise(self) -> None:
-        everything = torch.cat(self.features)
-        self.reward.feature_mean.copy_(everything.mean(dim=0))
-        self.reward.feature_scale.copy_(everything.std(dim=0).clamp(min=1e-3))
-        centred = self.prompts - self.prompts.mean(dim=0)
-        _, spread, directions = torch.linalg.svd(centred, full_matrices=False)
-        size = min(self.reward.config.code_size, len(spread))
-        scale = (len(centred) ** 0.5) / spread[:size].clamp(min=1e-3)
-        self.reward.code_mean.copy_(self.prompts.mean(dim=0))
-        self.reward.code_weight[:, :size] = directions[:size].T * scale
-
-    def raw(self, wanted: Sequence[int]) -> Tensor:
-        """Scores of some completions, before centring."""
-        padded = torch.nn.utils.rnn.pad_sequence([self.features[i] for i in wanted], batch_first=True)
-        lengths = torch.tensor([len(self.features[i]) for i in wanted])
-        mask = torch.arange(padded.shape[1])[None] < lengths[:, None]
-        added = self.reward.contributions(padded, self.prompts[torch.tensor(wanted)])
-        return torch.where(mask, added, 0.0).sum(dim=1)
-
-    def margins(self, batch: Sequence[int]) -> Tensor:
-        """Chosen minus rejected for some pairs; a completion in several pairs is scored once."""
-        wanted = sorted({side for i in batch for side in self.sides[i]})
-        place = {side: position for position, side in enumerate(wanted)}
-        scores = self.raw(wanted)
-        first = torch.tensor([place[self.sides[i][0]] for i in batch])
-        second = torch.tensor([place[self.sides[i][1]] for i in batch])
-        return scores[first] - scores[second]
-
-    def standardise(self) -> None:
-        """Mean 0 and variance 1 on these completions."""
-        with torch.no_grad():
-            parts = [list(range(i, min(i + 256, len(self.features)))) for i in range(0, len(self.features), 256)]
-            scores = torch.cat([self.raw(part) for part in parts])
-        self.reward.score_mean.copy_(scores.mean())
-        self.reward.score_scale.copy_(scores.std().clamp(min=1e-6))

@@ -1,66 +1,77 @@
 """Rollouts: what the policy answers in one iteration, and all that others know of it.
 
-Shapes: B completions, T completion tokens, L prompt and completion, D features.
+Shapes: B completions, T completion tokens, D features.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import IO, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from palate.core.errors import DataError, TrainingError
+from palate.core.errors import DataError
 from palate.core.records import Prompt
-from palate.models import chat, sampling, scoring
-from palate.models.batch import by_length, logprobs_of, pad
-from palate.training.critic import ModelCritic, RidgeCritic, stack_rows
-from palate.training.run import longest_row
+from palate.models import chat, sampling
+from palate.models.batch import by_length, pad
+from palate.models.layout import lay, logprobs, longest_row
+from palate.models.tokenizers import ends_of, pad_id_of
+from palate.training.cast import Cast
+from palate.training.critic import ModelCritic, RidgeCritic
+from palate.training.rl_settings import RolloutConfig
+from palate.training.scorers import ModelScorer
+
+SAMPLES = "samples.jsonl"
+"""In a run's folder: a line a completion, so that others can judge the run afterwards."""
 
 
 class Rollouts(NamedTuple):
-    """One iteration's completions and all that is known of them. Rows are right-padded to T."""
+    """One iteration's completions and all that is known of them, on the CPU. Rows are right-padded to T."""
 
     prompts: list[list[int]]
     completions: list[list[int]]
-    scores_B: Tensor
-    finished_B: Tensor
-    mask_BT: Tensor
-    logprobs_BT: Tensor
+    scores_B: Float[Tensor, " B"]
+    """Of the reward; NaN where it gave none."""
+    reasons: list[str]
+    """Why it gave none."""
+    finished_B: Bool[Tensor, " B"]
+    """Whether an end token stands at the end."""
+    mask_BT: Bool[Tensor, "B T"]
+    logprobs_BT: Float[Tensor, "B T"]
     """Under the policy that sampled them."""
-    ref_logprobs_BT: Tensor
-    values_BT: Tensor
+    ref_logprobs_BT: Float[Tensor, "B T"]
+    values_BT: Float[Tensor, "B T"]
+    """Of the critic, before each token; 0 where there is none."""
     hidden_BTD: Tensor
-    """The frozen reference's last hidden state before each token."""
+    """The frozen reference's last hidden state before each token, for a ridge critic; else empty."""
+    sampler_gap_nats: float = 0.0
+    """Largest difference between the sampler's log-prob of a token and the trainer's, where both were asked."""
 
+    @property
+    def scored_B(self) -> Bool[Tensor, " B"]:
+        """Which completions have a score."""
+        return self.scores_B.isfinite()
 
-class Models(NamedTuple):
-    """Who takes part. The reference is never updated."""
-
-    policy: PreTrainedModel
-    reference: PreTrainedModel
-    reward: PreTrainedModel
-    critic: RidgeCritic | ModelCritic
-    tokenizer: PreTrainedTokenizerBase
-    shares_trunk: bool
-    """The reward model's frozen trunk is the reference, so one pass serves both."""
-    average_score: float = 0.0
-    """What scores are held against where one has to be made up."""
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of prompt and completion."""
+        return [len(p) + len(c) for p, c in zip(self.prompts, self.completions, strict=True)]
 
 
 def prompts_that_fit(
-    models: Models, prompts: Sequence[Prompt], max_new_tokens: int
+    cast: Cast, prompts: Sequence[Prompt], max_new_tokens: int
 ) -> tuple[list[Prompt], list[list[int]], int]:
     """Prompts that leave room for a completion, their tokens, and how many do not.
 
     Raises:
-        DataError: none does.
+        DataError: there are none, or none does.
     """
-    room = longest_row(models.policy, 1 << 30) - max_new_tokens
-    both = [(prompt, chat.encode_prompt(models.tokenizer, prompt)) for prompt in prompts]
+    if not prompts:
+        raise DataError("there are no prompts to answer", expected="at least one")
+    room = longest_row(cast.policy, 1 << 30) - max_new_tokens
+    both = [(prompt, chat.encode_prompt(cast.tokenizer, prompt)) for prompt in prompts]
     kept = [(prompt, ids) for prompt, ids in both if len(ids) <= room]
     if not kept:
         raise DataError(
@@ -73,124 +84,165 @@ def prompts_that_fit(
 
 
 def roll_out(
-    models: Models, prompts: list[list[int]], *, max_new_tokens: int, temperature: float, seed: int
+    cast: Cast, config: RolloutConfig, prompts: Sequence[Prompt], encoded: Sequence[Sequence[int]], *, seed: int
 ) -> Rollouts:
-    """Sample one completion a prompt, score it, and ask reference and critic about it."""
-    sampled = sampling.sample(
-        models.policy,
-        prompts,
-        eos_id=models.tokenizer.eos_token_id,
-        max_new_tokens=max_new_tokens,
-        temperature=temperature,
-        seed=seed,
-    )
+    """Sample one completion a prompt, score it, and ask reference and critic about it.
+
+    Args:
+        cast: Who takes part.
+        config: Length, temperature, layout, precision.
+        prompts: One a completion; a prompt that is to be answered G times stands G times.
+        encoded: Their tokens.
+        seed: Of the sampling.
+    """
+    with config.arithmetic(cast.device):
+        sampled = sampling.sample(
+            cast.policy,
+            encoded,
+            eos_id=ends_of(cast.tokenizer).ids,
+            max_new_tokens=config.max_new_tokens,
+            temperature=config.temperature,
+            seed=seed,
+        )
     completions = [row.tokens for row in sampled]
-    width = max(map(len, completions))
-    count = len(prompts)
-    scores_B = torch.zeros(count)
-    ref_rows: list[Tensor] = [torch.empty(0)] * count
-    hidden_rows: list[Tensor] = [torch.empty(0)] * count
-    value_rows: list[Tensor] = [torch.zeros(len(row)) for row in completions]
-    with torch.inference_mode():
-        for group in by_length([len(p) + len(c) for p, c in zip(prompts, completions, strict=True)], rows=32):
-            batch = pad(
-                [prompts[i] for i in group],
-                [completions[i] for i in group],
-                pad_id=models.tokenizer.pad_token_id,
-            )
-            if models.shares_trunk and temperature == 1.0:
-                scores, ref, hidden = models.reward.score(batch.tokens_BL, batch.mask_completion_BL)
-            else:
-                scores = scoring.score_batch(models.reward, batch)
-                output = models.reference(input_ids=batch.tokens_BL, use_cache=False, output_hidden_states=True)
-                ref, _ = logprobs_of(models.reference, batch, temperature=temperature)
-                hidden = output.hidden_states[-1][:, :-1]
-            scores_B[torch.tensor(group)] = scores.float()
-            values = models.critic.values(batch) if isinstance(models.critic, ModelCritic) else None
-            for row, i in enumerate(group):
-                where = slice(len(prompts[i]) - 1, len(prompts[i]) - 1 + len(completions[i]))
-                ref_rows[i], hidden_rows[i] = ref[row, where].clone(), hidden[row, where].clone()
-                if values is not None:
-                    value_rows[i] = values[row, where].clone()
-    hidden_BTD = stack_rows(hidden_rows, width)
-    values_BT = (
-        models.critic.values(hidden_BTD) if isinstance(models.critic, RidgeCritic) else stack_rows(value_rows, width)
-    )
     lengths = torch.tensor([len(row) for row in completions])
-    return Rollouts(
-        prompts=prompts,
+    width = int(lengths.max())
+    empty = torch.zeros(len(sampled), width)
+    rollouts = Rollouts(
+        prompts=[list(ids) for ids in encoded],
         completions=completions,
-        scores_B=scores_B,
+        scores_B=torch.zeros(len(sampled)),
+        reasons=[""] * len(sampled),
         finished_B=torch.tensor([row.finished for row in sampled]),
         mask_BT=torch.arange(width)[None] < lengths[:, None],
-        logprobs_BT=stack_rows([torch.tensor(row.logprobs) for row in sampled], width),
-        ref_logprobs_BT=stack_rows(ref_rows, width),
-        values_BT=values_BT,
-        hidden_BTD=hidden_BTD,
+        logprobs_BT=_stack([torch.tensor(row.logprobs) for row in sampled], width),
+        ref_logprobs_BT=empty.clone(),
+        values_BT=empty.clone(),
+        hidden_BTD=torch.zeros(0),
+    )
+    with torch.no_grad():
+        return _asked(cast, config, prompts, rollouts)
+
+
+def _asked(cast: Cast, config: RolloutConfig, prompts: Sequence[Prompt], rollouts: Rollouts) -> Rollouts:
+    """The rollouts with what reward, reference and critic say of them."""
+    one_pass = cast.shares_trunk and config.temperature == 1.0
+    if not one_pass:
+        scored = cast.scorer.score(prompts, rollouts.prompts, rollouts.completions)
+        rollouts = rollouts._replace(scores_B=scored.scores_B.float(), reasons=scored.reasons)
+    wants_hidden = isinstance(cast.critic, RidgeCritic)
+    hidden: list[Tensor] = [torch.zeros(0)] * len(rollouts.prompts)
+    own_BT = torch.zeros_like(rollouts.logprobs_BT)
+    for group in by_length(rollouts.lengths, rows=32):
+        batch = (rollouts.prompts[i] for i in group), (rollouts.completions[i] for i in group)
+        where = {"pad_id": pad_id_of(cast.tokenizer), "device": cast.device}
+        laid = lay(*map(list, batch), layout="right", **where)  # type: ignore[arg-type]
+        columns = slice(0, laid.mask_BT.shape[1])
+        with config.arithmetic(cast.device):
+            if one_pass:
+                scores, reference, states = _pooled_pass(cast, rollouts, group)
+                rollouts.scores_B[group] = scores.float().cpu()
+            else:
+                reference = logprobs(cast.reference, laid, temperature=config.temperature)
+                states = _states(cast.reference, laid) if wants_hidden else torch.zeros(0)
+            rollouts.ref_logprobs_BT[group, columns] = reference.float().cpu()
+            if isinstance(cast.critic, ModelCritic):
+                rollouts.values_BT[group, columns] = cast.critic.values(laid).cpu()
+            if config.dtype != "float32":
+                own = logprobs(cast.policy, laid, temperature=config.temperature)
+                own_BT[group, columns] = own.float().cpu()
+        if wants_hidden:
+            for row, i in enumerate(group):
+                hidden[i] = states[row].float().cpu()
+    if isinstance(cast.critic, RidgeCritic):
+        hidden_BTD = _stack(hidden, rollouts.mask_BT.shape[1])
+        rollouts = rollouts._replace(hidden_BTD=hidden_BTD, values_BT=cast.critic.values(hidden_BTD))
+    if config.dtype != "float32":
+        # In half precision the sampler's cache rounds otherwise than a whole pass; the trainer's own numbers count.
+        gap = float((own_BT - rollouts.logprobs_BT).abs()[rollouts.mask_BT].max())
+        rollouts = rollouts._replace(logprobs_BT=own_BT, sampler_gap_nats=gap)
+    still = torch.tensor(0.0)
+    return rollouts._replace(
+        ref_logprobs_BT=rollouts.ref_logprobs_BT.where(rollouts.mask_BT, still),
+        logprobs_BT=rollouts.logprobs_BT.where(rollouts.mask_BT, still),
+        values_BT=rollouts.values_BT.where(rollouts.mask_BT, still),
     )
 
 
-def prove_reference(rollouts: Rollouts) -> dict[str, float]:
-    """Hold the first batch to a KL of 0.
-
-    Raises:
-        TrainingError: policy and reference differ.
-    """
-    gap = (rollouts.logprobs_BT - rollouts.ref_logprobs_BT).abs()[rollouts.mask_BT].max().item()
-    if gap > 1e-4:
-        raise TrainingError(
-            "policy and reference differ before the first step",
-            expected="KL = 0 within 1e-4 nats a token",
-            found=f"{gap:.2e} nats",
-            hint="the policy must begin as a copy of --model",
-        )
-    return {"kl/first_batch_max_nats": gap}
+def _states(model: Any, laid: Any) -> Tensor:
+    hidden = model.base_model(**laid.inputs, use_cache=False).last_hidden_state
+    return hidden[laid.row_BT, laid.column_BT]  # type: ignore[no-any-return]
 
 
-def same_weights(one: PreTrainedModel, other: PreTrainedModel) -> bool:
-    """Whether two models are one, bit for bit."""
-    mine, theirs = one.state_dict(), other.state_dict()
-    return mine.keys() == theirs.keys() and all(torch.equal(mine[name], theirs[name]) for name in mine)
+def _pooled_pass(cast: Cast, rollouts: Rollouts, group: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+    """Scores, reference log-probs and hidden states, all from one pass of the trunk that both share."""
+    assert isinstance(cast.scorer, ModelScorer)
+    assert cast.scorer.pooled is not None
+    batch = pad(
+        [rollouts.prompts[i] for i in group],
+        [rollouts.completions[i] for i in group],
+        pad_id=pad_id_of(cast.tokenizer),
+    )
+    found = cast.scorer.pooled.score(batch.tokens_BL.to(cast.device), batch.mask_completion_BL.to(cast.device))
+    width = max(len(rollouts.completions[i]) for i in group)
+    starts = torch.tensor([len(rollouts.prompts[i]) - 1 for i in group], device=cast.device)
+    columns = (starts[:, None] + torch.arange(width, device=cast.device)).clamp(max=found.logprobs_BL.shape[1] - 1)
+    rows = torch.arange(len(group), device=cast.device)[:, None]
+    return found.scores_B, found.logprobs_BL[rows, columns], found.hidden_BLD[rows, columns]
 
 
 def rollout_facts(rollouts: Rollouts) -> dict[str, float]:
     """What the completions of an iteration look like, before anything is learned from them."""
-    gap_BT = (rollouts.logprobs_BT - rollouts.ref_logprobs_BT).where(rollouts.mask_BT, torch.tensor(0.0))
-    return {
+    gap_BT = rollouts.logprobs_BT - rollouts.ref_logprobs_BT
+    scores = rollouts.scores_B[rollouts.scored_B]
+    facts = {
         "kl/policy_reference_nats": float(gap_BT.sum(dim=1).mean()),
-        "reward/score_mean": float(rollouts.scores_B.mean()),
-        "reward/score_std": float(rollouts.scores_B.std()),
+        # The mean surprise of what was sampled is an unbiased estimate of the entropy, for nothing.
+        "entropy/token_nats": float(-rollouts.logprobs_BT.sum() / rollouts.mask_BT.sum()),
+        "reward/score_mean": float(scores.mean()),
+        "reward/score_std": float(scores.std()) if len(scores) > 1 else 0.0,
         "response/length_tokens": float(rollouts.mask_BT.sum(dim=1).float().mean()),
         "response/finished_fraction": float(rollouts.finished_B.float().mean()),
     }
+    abstained = sum(reason == "abstained" for reason in rollouts.reasons)
+    errors = sum(bool(reason) for reason in rollouts.reasons) - abstained
+    if abstained or errors:
+        facts |= {"reward/abstained": abstained / len(scores), "reward/errors": errors / len(rollouts.reasons)}
+    return facts
 
 
-def write_samples(
-    handle: IO[str],
-    iteration: int,
-    prompts: Sequence[Prompt],
-    rollouts: Rollouts,
-    tokenizer: PreTrainedTokenizerBase,
-    trained_B: Tensor,
-) -> None:
+def sample_lines(
+    cast: Cast, iteration: int, prompts: Sequence[Prompt], rollouts: Rollouts, trained_B: Tensor
+) -> list[dict[str, Any]]:
     """A line for each completion: enough for somebody else to judge the run afterwards.
 
-    `score` is the reward model's; `reward` is what PPO was given in its place, before the price of
-    KL. They differ for completions without an end.
+    `score` is the reward's; `reward` is what the policy was given in its place, before the price of KL. They
+    differ for completions without an end. Where the reward gave no score both are null, and `why` says why.
     """
-    gaps = (rollouts.logprobs_BT - rollouts.ref_logprobs_BT).where(rollouts.mask_BT, torch.tensor(0.0)).sum(dim=1)
+    gaps = (rollouts.logprobs_BT - rollouts.ref_logprobs_BT).sum(dim=1)
+    lines = []
     for row, prompt in enumerate(prompts):
         line = {
             "iteration": iteration,
             "prompt": prompt.as_dicts(),
             "prompt_id": prompt.id,
             "kind": prompt.kind,
-            "completion": chat.decode(tokenizer, rollouts.completions[row]),
+            "completion": chat.decode(cast.tokenizer, rollouts.completions[row]),
             "score": round(float(rollouts.scores_B[row]), 6),
             "reward": round(float(trained_B[row]), 6),
             "kl_nats": round(float(gaps[row]), 6),
             "tokens": len(rollouts.completions[row]),
             "finished": bool(rollouts.finished_B[row]),
         }
-        handle.write(json.dumps(line, ensure_ascii=False) + "\n")
-    handle.flush()
+        if rollouts.reasons[row]:
+            line |= {"score": None, "reward": None, "why": rollouts.reasons[row]}
+        lines.append(line)
+    return lines
+
+
+def _stack(rows: Sequence[Tensor], width: int) -> Tensor:
+    """Rows of different lengths, padded with zeros to (B, width, …)."""
+    result = rows[0].new_zeros(len(rows), width, *rows[0].shape[1:])
+    for index, row in enumerate(rows):
+        result[index, : len(row)] = row
+    return result

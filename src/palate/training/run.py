@@ -1,37 +1,98 @@
-"""What every recipe does around its loop: a run folder, metrics as they come, an artefact at the end."""
+"""What every recipe does around its loop: a run folder, metrics as they come, checkpoints, an artefact at the end.
+
+A recipe reads like this::
+
+    with open_run(…) as run:
+        if run.done:
+            return run.done
+        …
+        for step in run.steps("DPO", total, {"policy": policy, "optimizer": optimizer}):
+            …                                  # depends on `step` and on those parts, and on nothing else
+            run.log(step + 1, facts)
+        return run.finish(…)
+
+A run that was killed goes on from its last checkpoint as if nothing had happened.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+import signal
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from types import FrameType
 from typing import IO, Any
 
 import torch
-from transformers import PreTrainedModel
 
 from palate.core.artefacts import Manifest, Workspace
-from palate.core.errors import ConfigError, TrainingError
+from palate.core.errors import ConfigError, Interrupted, TrainingError
 from palate.core.progress import Progress
+from palate.training import checkpoint
+from palate.training.checkpoint import Stateful
+from palate.training.trackers import Tracker, open_trackers
+
+METRICS = "metrics.jsonl"
+"""In a run's folder: a line a step. The same work gives the same bytes, so times stand in a file of their own."""
+TIMES = "times.jsonl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How a run is carried out. Nothing here is part of what is computed, nor of the artefact's id."""
+
+    device: str = "auto"
+    """`cpu`, `cuda`, `mps`, or `auto` for the best that is there."""
+    checkpoint_every_s: float = 600.0
+    """Seconds between checkpoints; 0 writes one after each step."""
+    keep_checkpoints: int = 2
+    """So many of the newest checkpoints are kept."""
+    track: tuple[str, ...] = ()
+    """Where metrics go too: `tensorboard`, `trackio`, `wandb`, `mlflow`."""
+
+    def __post_init__(self) -> None:
+        refuse_unless_positive(self, "keep_checkpoints")
+        if self.checkpoint_every_s < 0:
+            raise ConfigError(
+                "--checkpoint-every-s cannot be used", expected="0 or more", found=str(self.checkpoint_every_s)
+            )
+
+    def torch_device(self) -> torch.device:
+        """The device itself.
+
+        Raises:
+            ConfigError: this machine does not have it.
+        """
+        there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+        if self.device == "auto":
+            return torch.device(next(name for name in ("cuda", "mps", "cpu") if there[name]))
+        if not there.get(self.device.split(":")[0], False):
+            raise ConfigError(
+                "--device cannot be used",
+                expected=", ".join(["auto", *(name for name, here in there.items() if here)]) + " on this machine",
+                found=self.device,
+            )
+        return torch.device(self.device)
 
 
 @dataclass(slots=True)
 class Run:
-    """One execution of a recipe.
-
-    `metrics.jsonl` grows in the run's folder while it works, a line a step; the artefact appears
-    at once when `finish` is called, and not before.
-    """
+    """One execution of a recipe. The artefact appears at once when `finish` is called, and not before."""
 
     workspace: Workspace
     manifest: Manifest
     progress: Progress
+    options: RunOptions = field(default_factory=RunOptions)
     started: float = field(default_factory=time.monotonic)
     last: dict[str, float] = field(default_factory=dict)
-    _metrics: IO[str] | None = None
+    _files: dict[str, IO[str]] = field(default_factory=dict)
+    _trackers: list[Tracker] = field(default_factory=list)
+    _stop: _StopRequest | None = None
+    _lock: IO[str] | None = None
 
     @property
     def folder(self) -> Path:
@@ -39,11 +100,63 @@ class Run:
         return self.workspace.run_folder(self.manifest.id)
 
     @property
+    def device(self) -> torch.device:
+        """Where models live."""
+        return self.options.torch_device()
+
+    @property
     def done(self) -> Path | None:
         """The artefact, if the same work was done before."""
         return self.workspace.path(self.manifest.id) if self.workspace.has(self.manifest.id) else None
 
-    def log(self, step: int, facts: Mapping[str, float], *, show: bool = True) -> None:
+    def __enter__(self) -> Run:
+        self._lock = _only_one(self.folder, self.manifest.id)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def steps(self, task: str, total: int, parts: Mapping[str, Stateful]) -> Iterator[int]:
+        """The numbers of the steps that are still to do; checkpoints are written between them.
+
+        Args:
+            task: What is done, for the progress.
+            total: Steps of the whole run.
+            parts: All that a step changes and a later one depends on.
+
+        Raises:
+            Interrupted: SIGTERM or Ctrl-C came; a checkpoint was written first.
+        """
+        found = checkpoint.newest(self._checkpoints)
+        begin, sizes = (found.step, found.sizes) if found else (0, {})
+        if found:
+            checkpoint.restore(found, parts)
+        for name in {METRICS, TIMES, *sizes}:
+            _cut(self.folder / name, sizes.get(name, 0))
+        self.last = _last_line(self.folder / METRICS)
+        self._trackers = open_trackers(self.options.track, self.folder, self.manifest)
+        self.progress.start(task, total)
+        if begin:
+            self.progress.note(f"{task}: going on after step {begin} of {total}")
+            self.progress.advance(begin, self.last)
+        self._stop = _StopRequest(self.progress)
+        written = time.monotonic()
+        for step in range(begin, total):
+            yield step
+            self.progress.advance(step + 1, self.last)
+            due = time.monotonic() - written >= self.options.checkpoint_every_s
+            if due or self._stop.wanted:
+                self._write_checkpoint(step + 1, parts)
+                written = time.monotonic()
+            if self._stop.wanted:
+                raise Interrupted(
+                    f"{self.manifest.made_by} stopped after step {step + 1} of {total}",
+                    where=str(self.folder),
+                    hint="the same command goes on from there",
+                )
+        self._stop.restore()
+
+    def log(self, step: int, facts: Mapping[str, float]) -> None:
         """Append a line of metrics.
 
         Raises:
@@ -55,40 +168,94 @@ class Run:
                     f"{name} is not finite",
                     where=f"{self.manifest.made_by}, step {step}",
                     found=str(value),
-                    hint="lower --learning-rate, or look at the last lines of " + str(self.folder / "metrics.jsonl"),
+                    hint="lower --learning-rate, or look at the last lines of " + str(self.folder / METRICS),
                 )
-        if self._metrics is None:
-            self._metrics = (self.folder / "metrics.jsonl").open("w", encoding="utf-8")
-        elapsed_s = round(time.monotonic() - self.started, 3)
-        line = {"step": step, "time_s": elapsed_s, **{name: float(value) for name, value in facts.items()}}
-        self._metrics.write(json.dumps(line) + "\n")
-        self._metrics.flush()
-        self.last.update(facts)
-        if show:
-            self.progress.advance(step, facts)
+        numbers = {name: float(value) for name, value in facts.items()}
+        self.append(METRICS, {"step": step, **numbers})
+        self.append(TIMES, {"step": step, "time_s": round(time.monotonic() - self.started, 3)})
+        self.last.update(numbers)
+        for tracker in self._trackers:
+            tracker.log(step, numbers)
+
+    def append(self, name: str, *lines: Mapping[str, Any]) -> None:
+        """Lines for one of the run's growing files. A run that goes on writes each line once."""
+        if name not in self._files:
+            self._files[name] = (self.folder / name).open("a", encoding="utf-8")
+        for line in lines:
+            self._files[name].write(json.dumps(line, ensure_ascii=False) + "\n")
+        self._files[name].flush()
 
     def finish(self, write: Callable[[Path], None], facts: Mapping[str, Any] | None = None) -> Path:
-        """Leave the artefact, with what came out in its manifest."""
-        self.close()
+        """Leave the artefact, with what came out in its manifest. Checkpoints are no longer needed then."""
         all_facts = {**self.last, **(facts or {}), "time_s": round(time.monotonic() - self.started, 2)}
-        return self.workspace.put(replace(self.manifest, facts=all_facts), write)
+        folder = self.workspace.put(replace(self.manifest, facts=all_facts), write)
+        checkpoint.forget(self._checkpoints)
+        self.close()
+        return folder
 
     def close(self) -> None:
-        """Close the metrics file."""
-        if self._metrics is not None:
-            self._metrics.close()
-            self._metrics = None
+        """Close the files, give signals back, let others at the folder."""
+        for handle in self._files.values():
+            handle.close()
+        self._files.clear()
+        for tracker in self._trackers:
+            tracker.close()
+        self._trackers.clear()
+        if self._stop is not None:
+            self._stop.restore()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    @property
+    def _checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    def _write_checkpoint(self, step: int, parts: Mapping[str, Stateful]) -> None:
+        sizes = {name: (self.folder / name).stat().st_size for name in self._files}
+        checkpoint.write(self._checkpoints, step, parts, sizes, keep=self.options.keep_checkpoints)
+
+
+class _StopRequest:
+    """Ctrl-C and SIGTERM ask for a stop between steps; a second Ctrl-C stops at once."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.wanted = False
+        self._progress = progress
+        self._before: dict[int, Any] = {}
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._come)
+
+    def _come(self, number: int, _: FrameType | None) -> None:
+        if self.wanted and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.wanted = True
+        self._progress.note("stopping after this step, with a checkpoint; Ctrl-C again stops at once")
+
+    def restore(self) -> None:
+        """Give the signals back to whoever had them."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
 
 
 def open_run(
-    workspace: Workspace, kind: str, made_by: str, config: Any, inputs: Mapping[str, str], progress: Progress
+    workspace: Workspace,
+    kind: str,
+    made_by: str,
+    config: Any,
+    inputs: Mapping[str, str],
+    progress: Progress,
+    options: RunOptions | None = None,
 ) -> Run:
     """A run whose id follows from the recipe, its settings and its inputs.
 
     The resolved settings are written to `config.json` in the run's folder.
     """
     settings = json.loads(json.dumps(asdict(config), default=str))
-    run = Run(workspace, Manifest(kind=kind, made_by=made_by, config=settings, inputs=dict(inputs)), progress)
+    manifest = Manifest(kind=kind, made_by=made_by, config=settings, inputs=dict(inputs))
+    run = Run(workspace, manifest, progress, options or RunOptions())
     text = json.dumps({"made_by": made_by, "config": settings, "inputs": dict(inputs)}, indent=2)
     (run.folder / "config.json").write_text(text + "\n", encoding="utf-8")
     return run
@@ -107,44 +274,46 @@ def refuse_unless_positive(config: Any, *names: str) -> None:
             )
 
 
-def longest_row(model: PreTrainedModel, max_tokens: int) -> int:
-    """Tokens of the longest row to learn from: `max_tokens`, but never more than the model's context."""
-    context = getattr(model.config, "max_position_embeddings", None)
-    return max_tokens if context is None else min(max_tokens, context)
-
-
-def linear_schedule(step: int, total: int, *, warmup: int, decay_from: float) -> float:
-    """Factor on the learning rate: up over `warmup` steps, flat, then straight down to a tenth.
-
-    Args:
-        step: 0-based.
-        total: Steps of the run.
-        warmup: Steps until the factor is 1.
-        decay_from: Share of the run after which it falls; 1 never falls.
-    """
-    if step < warmup:
-        return (step + 1) / warmup
-    begin = decay_from * total
-    if step < begin or total <= begin:
-        return 1.0
-    return max(1.0 - 0.9 * (step - begin) / (total - begin), 0.1)
-
-
-def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
-    """Set it for all parameters."""
-    for group in optimizer.param_groups:
-        group["lr"] = value
-
-
-def optimizer_step(optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Parameter], *, max_norm: float) -> float:
-    """Clip the gradient, step, clear; return the gradient's norm before clipping.
+def refuse_unless_one_of(config: Any, **choices: tuple[str, ...]) -> None:
+    """Hold some settings of a recipe to their choices.
 
     Raises:
-        TrainingError: the gradient is not finite. Nothing is updated then.
+        ConfigError: one is another; it names the option.
     """
-    norm = float(torch.nn.utils.clip_grad_norm_(parameters, max_norm))
-    if not math.isfinite(norm):
-        raise TrainingError("a gradient is not finite", found=str(norm), hint="lower --learning-rate")
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    return norm
+    for name, known in choices.items():
+        if getattr(config, name) not in known:
+            raise ConfigError(
+                f"--{name.replace('_', '-')} has no such choice",
+                expected=", ".join(known[:-1]) + f" or {known[-1]}",
+                found=str(getattr(config, name)),
+            )
+
+
+def _only_one(folder: Path, name: str) -> IO[str] | None:
+    """Keep a second process out of a run's folder; the lock ends with the process, however it ends."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return None
+    handle = (folder / "lock").open("a")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        handle.close()
+        raise TrainingError(
+            f"another process is at work on {name}", where=str(folder), hint="wait for it, or stop it"
+        ) from error
+    return handle
+
+
+def _cut(path: Path, size: int) -> None:
+    if path.exists():
+        with path.open("r+b") as handle:
+            handle.truncate(size)
+
+
+def _last_line(path: Path) -> dict[str, float]:
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    found: dict[str, float] = json.loads(lines[-1]) if lines else {}
+    found.pop("step", None)
+    return found

@@ -12,59 +12,52 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from palate.core.artefacts import Workspace, identify
 from palate.core.errors import DataError
-from palate.core.ids import content_id, derive_seed
+from palate.core.ids import content_id
 from palate.core.progress import SILENT, Progress
 from palate.core.records import Demonstration
-from palate.functional.masked import masked_mean
-from palate.models import batch as rows
-from palate.models import chat, load
-from palate.training.run import (
-    linear_schedule,
-    longest_row,
-    open_run,
-    optimizer_step,
-    refuse_unless_positive,
-    set_learning_rate,
-)
+from palate.functional.masked import masked_sum
+from palate.models.batch import by_length
+from palate.models.chat import Row
+from palate.models.layout import Laid, lay, logprobs, longest_row
+from palate.models.tokenizers import pad_id_of
+from palate.training.checkpoint import trained
+from palate.training.encoding import encode_demonstrations, prove_trained_tokens
+from palate.training.optimisation import linear_schedule, optimizer_step, set_learning_rate
+from palate.training.order import Order
+from palate.training.run import Run, RunOptions, open_run, refuse_unless_positive
+from palate.training.selection import Selection
+from palate.training.settings import HeldoutConfig, TuningConfig
+from palate.training.tuning import Learner, open_policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SFTConfig:
+class SFTConfig(HeldoutConfig):
     """Settings of supervised fine-tuning."""
 
     epochs: int = 2
     """How often each demonstration is seen."""
     batch_size: int = 16
-    """Demonstrations in an optimiser step."""
+    """Rows in an optimiser step."""
     learning_rate: float = 2e-5
-    """Peak, AdamW. 2e-5 suits models of a billion parameters; tiny ones want 1e-3."""
+    """Peak, AdamW. 2e-5 suits models of a billion parameters; tiny ones want 1e-3, adapters 2e-4."""
     warmup_steps: int = 10
     """Steps until the peak."""
     max_tokens: int = 1024
-    """Longest prompt and completion together, at most the model's context; longer demonstrations are left out
-    and counted."""
-    max_grad_norm: float = 1.0
-    """Gradients are scaled down to this norm."""
-    seed: int = 0
-    """Of the order."""
+    """Longest row, at most the model's context; longer ones are left out and counted."""
+    turns: str = "all"
+    """Which of the assistant's turns are trained: `all`, or the `last`."""
 
     def __post_init__(self) -> None:
+        HeldoutConfig.__post_init__(self)
         refuse_unless_positive(self, "epochs", "batch_size", "learning_rate", "max_tokens")
-
-
-class Example(NamedTuple):
-    """A demonstration as tokens."""
-
-    prompt: list[int]
-    completion: list[int]
 
 
 def train(
@@ -76,6 +69,7 @@ def train(
     heldout: Sequence[Demonstration] = (),
     data_id: str = "",
     progress: Progress = SILENT,
+    options: RunOptions | None = None,
 ) -> Path:
     """Fine-tune a causal model on demonstrations.
 
@@ -87,6 +81,7 @@ def train(
         heldout: Demonstrations for the held-out loss, never trained on.
         data_id: Artefact id of the data, for the manifest; computed when empty.
         progress: Who listens.
+        options: Device, checkpoints, trackers.
 
     Returns:
         The folder of the `policy` artefact.
@@ -94,60 +89,96 @@ def train(
     Raises:
         DataError: nothing is left to train on.
         ModelError: the folder holds no usable causal model.
+        Interrupted: someone stopped the run; the same call goes on from there.
     """
     data_id = data_id or f"demonstrations-{content_id('data', [d.id for d in demonstrations])}"
     inputs = {"model": identify(model), "data": data_id}
-    run = open_run(workspace, "policy", "train sft", config, inputs, progress)
-    if run.done:
-        return run.done
-    policy, tokenizer = load.load_causal(model)
-    limit = longest_row(policy, config.max_tokens)
-    kept = _encode(tokenizer, demonstrations, limit)
-    if not kept:
+    with open_run(workspace, "policy", "train sft", config, inputs, progress, options) as run:
+        return run.done or _learn(config, model, demonstrations, heldout, run)
+
+
+def _learn(
+    config: SFTConfig,
+    model: Path | str,
+    demonstrations: Sequence[Demonstration],
+    heldout: Sequence[Demonstration],
+    run: Run,
+) -> Path:
+    learner = open_policy(config, model, run.device)
+    limit = longest_row(learner.policy, config.max_tokens)
+    rows, facts = _encode(learner.tokenizer, demonstrations, limit, config, run)
+    unseen = encode_demonstrations(learner.tokenizer, heldout, limit, turns=config.turns).rows
+    parameters = trained(learner.policy)
+    optimizer = torch.optim.AdamW(parameters.values(), lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=0.0)
+    order = Order([[i] for i in range(len(rows))], config.batch_size, config.epochs, config.seed)
+    look = partial(_look, learner, unseen, config) if unseen else None
+    selection = Selection(config, run, learner.policy, look)
+    parts = {"policy": learner.policy, "optimizer": optimizer, "selection": selection}
+    for step in run.steps("supervised fine-tuning", order.steps, parts):
+        factor = linear_schedule(step, order.steps, warmup=config.warmup_steps, decay_from=0.3)
+        set_learning_rate(optimizer, config.learning_rate * factor)
+        loss = _backward(learner, [rows[i] for i in order.rows(step)], config)
+        norm = optimizer_step(optimizer, parameters, max_norm=config.max_grad_norm)
+        run.log(step + 1, {"loss": loss, "gradient_norm": norm} | selection.after(step + 1))
+        if selection.over:
+            break
+    facts |= selection.settle()
+    if look:
+        facts |= {"heldout_loss": look()["heldout/loss"], "heldout_demonstrations": len(heldout)}
+    folder = run.finish(lambda path: learner.save(path, config), facts)
+    run.progress.finish(f"loss {run.last['loss']:.2f} nats a token, {len(rows)} rows")
+    return folder
+
+
+def _encode(
+    tokenizer: PreTrainedTokenizerBase, demonstrations: Sequence[Demonstration], limit: int, config: SFTConfig, run: Run
+) -> tuple[list[Row], dict[str, float]]:
+    """Rows to learn from, proven to be what they should be, and their counts."""
+    encoded = encode_demonstrations(tokenizer, demonstrations, limit, turns=config.turns)
+    if not encoded.rows:
         raise DataError(
             "there is no demonstration to learn from",
             expected=f"demonstrations of at most {limit} tokens",
             found=f"{len(demonstrations)} demonstrations, all too long" if demonstrations else "none",
         )
-    parameters = list(policy.parameters())
-    optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=0.0)
-    per_epoch = -(-len(kept) // config.batch_size)
-    total, step = per_epoch * config.epochs, 0
-    progress.start("supervised fine-tuning", total)
-    for epoch in range(config.epochs):
-        generator = torch.Generator().manual_seed(derive_seed(config.seed, "order", epoch))
-        order = torch.randperm(len(kept), generator=generator).tolist()
-        for begin in range(0, len(kept), config.batch_size):
-            group = [kept[i] for i in order[begin : begin + config.batch_size]]
-            factor = linear_schedule(step, total, warmup=config.warmup_steps, decay_from=0.3)
-            set_learning_rate(optimizer, config.learning_rate * factor)
-            padded = rows.pad([e.prompt for e in group], [e.completion for e in group], pad_id=tokenizer.pad_token_id)
-            loss = -masked_mean(*rows.logprobs_of(policy, padded))
-            loss.backward()
-            norm = optimizer_step(optimizer, parameters, max_norm=config.max_grad_norm)
-            step += 1
-            run.log(step, {"loss": loss.item(), "gradient_norm": norm})
-    facts: dict[str, float] = {"demonstrations": len(kept), "too_long": len(demonstrations) - len(kept)}
-    unseen = _encode(tokenizer, heldout, limit)
-    if unseen:
-        facts |= {"heldout_loss": _loss(policy, unseen, tokenizer.pad_token_id), "heldout_demonstrations": len(unseen)}
-    folder = run.finish(lambda path: load.save(path, policy, tokenizer), facts)
-    progress.finish(f"loss {run.last['loss']:.2f} nats a token, {len(kept)} demonstrations")
-    return folder
+    _, odd = prove_trained_tokens(tokenizer, encoded.rows)
+    for sentence in [*encoded.notes, *odd]:
+        run.progress.note(sentence)
+    return encoded.rows, encoded.counts
 
 
-def _encode(tokenizer: PreTrainedTokenizerBase, demonstrations: Sequence[Demonstration], limit: int) -> list[Example]:
-    """Those of at most `limit` tokens."""
-    examples = [
-        Example(chat.encode_prompt(tokenizer, d.prompt), chat.encode_completion(tokenizer, d.completion))
-        for d in demonstrations
-    ]
-    return [e for e in examples if len(e.prompt) + len(e.completion) <= limit]
+def _backward(learner: Learner, rows: Sequence[Row], config: SFTConfig) -> float:
+    """Gradient of the mean loss a trained token, in parts of like length; how it is parted changes nothing."""
+    tokens = sum(sum(row.trained) for row in rows)
+    total = 0.0
+    for part in by_length([len(row.tokens) for row in rows], rows=config.micro_batch):
+        laid = _lay(learner, [rows[i] for i in part], config)
+        with config.arithmetic(learner.policy.device):
+            found_BT = logprobs(learner.policy, laid)
+        loss = -masked_sum(found_BT, laid.mask_BT, dim=None) / tokens
+        loss.backward()
+        total += loss.item()
+    return total
 
 
-def _loss(policy: PreTrainedModel, examples: Sequence[Example], pad_id: int) -> float:
-    """Mean loss a completion token."""
-    logprobs = rows.completion_logprobs(
-        policy, [e.prompt for e in examples], [e.completion for e in examples], pad_id=pad_id
+def _look(learner: Learner, rows: Sequence[Row], config: SFTConfig) -> dict[str, float]:
+    """Mean loss a trained token on held-out rows."""
+    tokens, total = sum(sum(row.trained) for row in rows), 0.0
+    with torch.inference_mode(), config.arithmetic(learner.policy.device):
+        for part in by_length([len(row.tokens) for row in rows], rows=64):
+            laid = _lay(learner, [rows[i] for i in part], config)
+            total -= float(masked_sum(logprobs(learner.policy, laid), laid.mask_BT, dim=None))
+    return {"heldout/loss": total / tokens}
+
+
+def _lay(learner: Learner, rows: Sequence[Row], config: TuningConfig) -> Laid:
+    """What comes before the first trained token is the prompt; what counts after it, the row says."""
+    first = [row.trained.index(True) for row in rows]
+    return lay(
+        [row.tokens[:at] for row, at in zip(rows, first, strict=True)],
+        [row.tokens[at:] for row, at in zip(rows, first, strict=True)],
+        counts=[row.trained[at:] for row, at in zip(rows, first, strict=True)],
+        pad_id=pad_id_of(learner.tokenizer),
+        layout=config.layout,
+        device=learner.policy.device,
     )
-    return float(-torch.cat(logprobs).mean())

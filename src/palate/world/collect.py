@@ -14,6 +14,7 @@ from palate.core.ids import content_id, derive_seed
 from palate.core.progress import SILENT, Progress
 from palate.core.records import Comparison, Completion, Judgement, Prompt, Rater
 from palate.models import chat, load, sampling
+from palate.models.tokenizers import ends_of
 from palate.store import queue, rows
 from palate.store.journal import Journal
 from palate.store.judgements import judge
@@ -81,7 +82,7 @@ def _answers(
     sampled = sampling.sample(
         model,
         encoded,
-        eos_id=tokenizer.eos_token_id,
+        eos_id=ends_of(tokenizer).ids,
         max_new_tokens=max_new_tokens,
         seed=seed,
         report=progress.advance,

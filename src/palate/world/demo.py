@@ -15,6 +15,7 @@ from palate.core.artefacts import read_manifest
 from palate.core.progress import SILENT, Progress
 from palate.evaluation.statistics import Figure, mean, win_rate
 from palate.models import chat, load, sampling
+from palate.models.tokenizers import ends_of
 from palate.world import accuracy_curve, curves, figures, hacking, measure, report, stages, two_rounds
 from palate.world.figures import Named
 from palate.world.prompts import EXAMPLE_TEXT, split
@@ -167,7 +168,7 @@ def _answer(policy: Path, name: str, size: Size) -> str:
     )
     temperature = 0.7 if name == "base" else 0.0
     sampled = sampling.sample(
-        model, [ids], eos_id=tokenizer.eos_token_id, max_new_tokens=size.max_new_tokens, temperature=temperature
+        model, [ids], eos_id=ends_of(tokenizer).ids, max_new_tokens=size.max_new_tokens, temperature=temperature
     )
     return chat.decode(tokenizer, sampled[0].tokens).strip()
 

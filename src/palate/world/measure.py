@@ -9,6 +9,7 @@ from pathlib import Path
 from palate.evaluation.statistics import Figure, mean, proportion, win_rate
 from palate.models import chat, load, sampling, scoring
 from palate.models.batch import completion_logprobs
+from palate.models.tokenizers import ends_of
 from palate.world.gold import score
 from palate.world.grammar import Reading, read
 from palate.world.prompts import Question, split
@@ -47,7 +48,7 @@ def ask(
     sampled = sampling.sample(
         model,
         prompts,
-        eos_id=tokenizer.eos_token_id,
+        eos_id=ends_of(tokenizer).ids,
         max_new_tokens=max_new_tokens,
         temperature=temperature,
         seed=seed,

@@ -8,7 +8,9 @@ import torch
 from palate.core.artefacts import Workspace, read_manifest
 from palate.core.errors import ConfigError, DataError
 from palate.core.records import Preference, Prompt
-from palate.training import dpo, ppo, pretrain, reward, sft
+from palate.training import dpo, ppo, pretrain, reward, rollouts, sft
+from palate.training.cast import open_cast
+from palate.training.scores import trained_scores
 from tiny_models import make
 
 PROMPTS = [Prompt.of(f"how do i {verb}?") for verb in ("plan", "protect", "practice", "start")]
@@ -48,12 +50,12 @@ def test_the_penalty_for_a_missing_end_is_held_against_the_average_score(made, t
 def test_no_end_is_worse_than_the_average_wherever_the_scores_lie(made):
     base, rewards = made
     config = ppo.PPOConfig(**SMALL, missing_eos_score=-2.0)
-    models = ppo._load(config, base, rewards["classification"], None)._replace(average_score=-50.0)
-    _, encoded, _ = ppo.prompts_that_fit(models, PROMPTS[:2], 4)
-    rolled = ppo.roll_out(models, encoded, max_new_tokens=4, temperature=1.0, seed=0)
+    cast = open_cast(config, base, rewards["classification"], torch.device("cpu"))
+    _, encoded, _ = rollouts.prompts_that_fit(cast, PROMPTS[:2], 4)
+    rolled = rollouts.roll_out(cast, config, PROMPTS[:2], encoded, seed=0)
     rolled = rolled._replace(scores_B=torch.tensor([-49.0, -51.0]), finished_B=torch.tensor([True, False]))
     # With a fixed -2, a completion that never ends would have been the best of all.
-    assert ppo.trained_scores(models, rolled, config).tolist() == [-49.0, -52.0]
+    assert trained_scores(config, rolled, -50.0).tolist() == [-49.0, -52.0]
 
 
 def test_prompts_without_room_for_a_completion_are_left_out_and_counted(made, tmp_path):

@@ -1,0 +1,67 @@
+"""One optimiser step: the learning rate that belongs to it, the gradient held to a norm, a stop on NaN."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from palate.core.errors import TrainingError
+
+
+def linear_schedule(step: int, total: int, *, warmup: int, decay_from: float) -> float:
+    """Factor on the learning rate: up over `warmup` steps, flat, then straight down to a tenth.
+
+    Args:
+        step: 0-based.
+        total: Steps of the run.
+        warmup: Steps until the factor is 1.
+        decay_from: Share of the run after which it falls; 1 never falls.
+    """
+    if step < warmup:
+        return (step + 1) / warmup
+    begin = decay_from * total
+    if step < begin or total <= begin:
+        return 1.0
+    return max(1.0 - 0.9 * (step - begin) / (total - begin), 0.1)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
+    """Set it for all parameters."""
+    for group in optimizer.param_groups:
+        group["lr"] = value
+
+
+def optimizer_step(
+    optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter], *, max_norm: float
+) -> float:
+    """Clip the gradient, step, clear; return the gradient's norm before clipping.
+
+    Raises:
+        TrainingError: the gradient is not finite; it names the first such weight. Nothing is updated then.
+    """
+    gradients = [parameter.grad for parameter in parameters.values() if parameter.grad is not None]
+    total = torch.nn.utils.get_total_norm(gradients)
+    norm = float(total)
+    if not math.isfinite(norm):
+        raise TrainingError(
+            "a gradient is not finite",
+            where=_culprit(parameters),
+            found=str(norm),
+            hint="lower --learning-rate; with --dtype bfloat16 try float32",
+        )
+    torch.nn.utils.clip_grads_with_norm_(parameters.values(), max_norm, total)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return norm
+
+
+def _culprit(parameters: Mapping[str, nn.Parameter]) -> str:
+    """Weights that are not finite, or whose gradients are not: the first three."""
+    found = [f"{name} itself" for name, p in parameters.items() if not bool(p.isfinite().all())]
+    if not found:
+        found = [name for name, p in parameters.items() if p.grad is not None and not bool(p.grad.isfinite().all())]
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return ", ".join(found[:3]) + more

@@ -1,0 +1,130 @@
+"""A reward head on frozen features, for models too small to be fine-tuned.
+
+Every distinct completion is encoded once; then only the head learns. `reward.py` decides when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from palate.core.ids import derive_seed
+from palate.functional.pairwise import bradley_terry_accuracy, bradley_terry_loss
+from palate.models.batch import by_length, pad
+from palate.models.heads import PooledRewardModel
+from palate.models.tokenizers import pad_id_of
+from palate.training.checkpoint import trained
+from palate.training.optimisation import linear_schedule, optimizer_step, set_learning_rate
+from palate.training.order import Order
+from palate.training.pairs import Pair
+from palate.training.run import Run
+
+
+def fit(
+    config: Any,
+    policy: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    pairs: Sequence[Pair],
+    order: Order,
+    run: Run,
+) -> PooledRewardModel:
+    """Train a head on features that the frozen model gives once.
+
+    Args:
+        config: `reward.RewardConfig`.
+        policy: The model under the head; it is copied.
+        tokenizer: Its tokenizer.
+        pairs: What to learn from.
+        order: Which of them belong to a step.
+        run: Metrics and checkpoints.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(derive_seed(config.seed, "head"))
+        reward = PooledRewardModel.on(
+            policy, hidden=config.hidden, conditional=config.conditional, dropout=config.dropout
+        )
+        rows = _Encoded(reward, tokenizer, pairs)
+        parameters = trained(reward.head)
+        optimizer = torch.optim.AdamW(
+            parameters.values(), lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=config.weight_decay
+        )
+        reward.head.train()
+        for step in run.steps("reward model", order.steps, {"head": reward.head, "optimizer": optimizer}):
+            factor = linear_schedule(step, order.steps, warmup=config.warmup_steps, decay_from=0.0)
+            set_learning_rate(optimizer, config.learning_rate * factor)
+            batch = order.rows(step)
+            margins = rows.margins(batch)
+            p_chosen = torch.tensor([pairs[i].p_chosen for i in batch])
+            weights = torch.tensor([pairs[i].weight for i in batch])
+            loss = bradley_terry_loss(margins, p_chosen, weights)
+            loss.backward()
+            norm = optimizer_step(optimizer, parameters, max_norm=config.max_grad_norm)
+            right = float(bradley_terry_accuracy(margins.detach(), p_chosen))
+            run.log(step + 1, {"loss": loss.item(), "accuracy": right, "gradient_norm": norm})
+        reward.eval()
+        rows.standardise()
+    return reward
+
+
+class _Encoded:
+    """Token features of every distinct completion, computed once."""
+
+    def __init__(self, reward: PooledRewardModel, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair]) -> None:
+        self.reward = reward
+        index: dict[tuple[tuple[int, ...], tuple[int, ...]], int] = {}
+        self.sides: list[tuple[int, int]] = []
+        for pair in pairs:
+            prompt = tuple(pair.prompt)
+            keys = ((prompt, tuple(pair.chosen)), (prompt, tuple(pair.rejected)))
+            first, second = (index.setdefault(key, len(index)) for key in keys)
+            self.sides.append((first, second))
+        rows = list(index)
+        self.features: list[Tensor] = [torch.empty(0)] * len(rows)
+        self.prompts = torch.empty(len(rows), reward.trunk.config.hidden_size)
+        for group in by_length([len(p) + len(c) for p, c in rows], rows=64):
+            batch = pad([rows[i][0] for i in group], [rows[i][1] for i in group], pad_id=pad_id_of(tokenizer))
+            features, ends, _, _ = reward.features(batch.tokens_BL, batch.mask_completion_BL)
+            for row, i in enumerate(group):
+                self.features[i] = features[row, batch.mask_completion_BL[row, 1:]].clone()
+                self.prompts[i] = ends[row]
+        self._normalise()
+
+    def _normalise(self) -> None:
+        everything = torch.cat(self.features)
+        self.reward.feature_mean.copy_(everything.mean(dim=0))
+        self.reward.feature_scale.copy_(everything.std(dim=0).clamp(min=1e-3))
+        centred = self.prompts - self.prompts.mean(dim=0)
+        _, spread, directions = torch.linalg.svd(centred, full_matrices=False)
+        size = min(self.reward.config.code_size, len(spread))
+        scale = (len(centred) ** 0.5) / spread[:size].clamp(min=1e-3)
+        self.reward.code_mean.copy_(self.prompts.mean(dim=0))
+        self.reward.code_weight[:, :size] = directions[:size].T * scale
+
+    def raw(self, wanted: Sequence[int]) -> Tensor:
+        """Scores of some completions, before centring."""
+        padded = torch.nn.utils.rnn.pad_sequence([self.features[i] for i in wanted], batch_first=True)
+        lengths = torch.tensor([len(self.features[i]) for i in wanted])
+        mask = torch.arange(padded.shape[1])[None] < lengths[:, None]
+        added = self.reward.contributions(padded, self.prompts[torch.tensor(wanted)])
+        return torch.where(mask, added, 0.0).sum(dim=1)
+
+    def margins(self, batch: Sequence[int]) -> Tensor:
+        """Chosen minus rejected for some pairs; a completion in several pairs is scored once."""
+        wanted = sorted({side for i in batch for side in self.sides[i]})
+        place = {side: position for position, side in enumerate(wanted)}
+        scores = self.raw(wanted)
+        first = torch.tensor([place[self.sides[i][0]] for i in batch])
+        second = torch.tensor([place[self.sides[i][1]] for i in batch])
+        return scores[first] - scores[second]
+
+    def standardise(self) -> None:
+        """Mean 0 and variance 1 on these completions."""
+        with torch.no_grad():
+            parts = [list(range(i, min(i + 256, len(self.features)))) for i in range(0, len(self.features), 256)]
+            scores = torch.cat([self.raw(part) for part in parts])
+        self.reward.score_mean.copy_(scores.mean())
+        self.reward.score_scale.copy_(scores.std().clamp(min=1e-6))

@@ -1,0 +1,77 @@
+"""Settings that recipes which sample have in common: how much, how long, what holds the policy near the reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from palate.core.errors import ConfigError
+from palate.functional.kl_controller import AdaptiveCoefficient, FixedCoefficient, KLController
+from palate.training.run import refuse_unless_one_of, refuse_unless_positive
+from palate.training.settings import TuningConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutConfig(TuningConfig):
+    """What every recipe that samples can be told."""
+
+    iterations: int = 36
+    """Rounds of sampling and learning."""
+    rollouts: int = 96
+    """Completions in an iteration."""
+    batch_size: int = 32
+    """Completions in an optimiser step."""
+    epochs: int = 1
+    """Passes over an iteration's completions."""
+    learning_rate: float = 1e-6
+    """Of Adam, straight down over the last 40 %. Tiny models want 4e-4, adapters 1e-5."""
+    beta: float = 0.1
+    """Price of one nat of KL to the reference, in units of the score."""
+    kl_target_nats: float = 0.0
+    """Above 0, beta adapts so that the KL per completion settles here."""
+    kl_horizon: int = 5000
+    """Completions over which an adaptive beta moves."""
+    missing_eos: str = "penalty"
+    """A completion without an end: `penalty` gives it a fixed score, `mask` learns nothing from it, `score` lets
+    the reward's own score stand."""
+    missing_eos_score: float = -1.0
+    """That fixed score, from the average of the first iteration (a pooled head's average is 0)."""
+    max_new_tokens: int = 128
+    """Longest completion; prompts that leave no room for it in the model's context are left out and counted."""
+    temperature: float = 1.0
+    """Of sampling, and of every log-prob."""
+    reward_timeout_s: float = 10.0
+    """Longest call of a reward function."""
+
+    def __post_init__(self) -> None:
+        TuningConfig.__post_init__(self)
+        refuse_unless_positive(
+            self, "iterations", "rollouts", "batch_size", "epochs", "learning_rate", "max_new_tokens", "temperature",
+            "reward_timeout_s",
+        )  # fmt: skip
+        refuse_unless_one_of(self, missing_eos=("penalty", "mask", "score"))
+        if self.rollouts % self.batch_size:
+            raise ConfigError(
+                "--rollouts is not a multiple of --batch-size",
+                found=f"{self.rollouts} and {self.batch_size}",
+                hint=f"try --rollouts {self.batch_size * max(self.rollouts // self.batch_size, 1)}",
+            )
+        if self.beta < 0 or (self.kl_target_nats > 0 and self.beta == 0):
+            raise ConfigError(
+                "--beta cannot be used",
+                expected="0 or more, and above 0 when it adapts",
+                found=f"--beta {self.beta} --kl-target-nats {self.kl_target_nats}",
+            )
+        if self.kl_target_nats > 0:  # refuse a horizon that is too short now, not after an iteration
+            self.controller.after(self.beta, kl_nats=0.0, samples=self.rollouts)
+
+    @property
+    def controller(self) -> KLController:
+        """What beta becomes after an iteration."""
+        if self.kl_target_nats > 0:
+            return AdaptiveCoefficient(beta=self.beta, target_nats=self.kl_target_nats, horizon_samples=self.kl_horizon)
+        return FixedCoefficient(beta=self.beta)
+
+    @property
+    def updates(self) -> int:
+        """Optimiser steps in an iteration."""
+        return self.epochs * (self.rollouts // self.batch_size)
