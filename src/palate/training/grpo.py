@@ -1,0 +1,251 @@
+"""GRPO: advantages within a group of completions to one prompt, and clipped ratios; no critic.
+
+reads   an SFT policy (also the frozen reference), a reward model or a function, prompts
+writes  a `policy` artefact; `metrics.jsonl`, and `samples.jsonl` with every completion
+run     palate train grpo --model SFT --reward REWARD --data PROMPTS
+expect  iteration 1: ratio = 1 and KL = 0 within 1e-4 a token, or the run stops and says why
+
+| --loss | a completion's tokens |
+|---|---|
+| `dr_grpo` | sum over a constant: unbiased, and so the default |
+| `grpo` | mean: long bad completions are hardly punished (the paper's) |
+| `sequence` | one ratio a completion |
+
+With `--scale-rewards group` advantages are divided by the group's standard deviation, as in the paper: another
+objective, in which easy and hard prompts weigh more. The default does not.
+
+Source: Shao et al. 2024, arXiv:2402.03300, eq. 3; Liu et al. 2025, arXiv:2503.20783 (Dr. GRPO).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from palate.core.artefacts import Workspace, identify
+from palate.core.ids import content_id
+from palate.core.progress import SILENT, Progress
+from palate.core.records import Prompt
+from palate.functional.advantages import centred_advantages, standardised_advantages
+from palate.functional.kl_placement import kl_loss
+from palate.functional.policy_gradient import dr_grpo_loss, grpo_loss, sequence_policy_loss
+from palate.functional.ppo import PolicyLoss
+from palate.models.batch import by_length
+from palate.models.layout import lay, logprobs
+from palate.models.tokenizers import pad_id_of
+from palate.training.buffer import Buffer
+from palate.training.cast import Cast, identify_reward, open_cast
+from palate.training.checkpoint import Numbers, trained
+from palate.training.diagnosis import Watch, prove_first_batch
+from palate.training.groups import GroupConfig, ask, batch_of, learnable, roll_out_groups
+from palate.training.optimisation import linear_schedule, optimizer_step, set_learning_rate
+from palate.training.order import shuffled
+from palate.training.rollouts import SAMPLES, Rollouts, prompts_that_fit, rollout_facts, sample_lines
+from palate.training.run import Run, RunOptions, open_run, refuse_unless_one_of, refuse_unless_positive
+from palate.training.scores import average_score, trained_scores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GRPOConfig(GroupConfig):
+    """Settings of GRPO."""
+
+    loss: str = "dr_grpo"
+    """`dr_grpo`, `grpo` or `sequence`."""
+    scale_rewards: str = "none"
+    """`group` divides advantages by the standard deviation of the group, `none` does not."""
+    clip: float = 0.2
+    """The ratio of new to old probability is held within 1 - clip and 1 + clip."""
+
+    def __post_init__(self) -> None:
+        GroupConfig.__post_init__(self)
+        refuse_unless_positive(self, "clip")
+        refuse_unless_one_of(self, loss=("dr_grpo", "grpo", "sequence"), scale_rewards=("none", "group"))
+
+
+def train(
+    config: GRPOConfig,
+    model: Path | str,
+    reward: Path | str,
+    prompts: Sequence[Prompt],
+    workspace: Workspace,
+    *,
+    start: Path | str | None = None,
+    data_id: str = "",
+    progress: Progress = SILENT,
+    options: RunOptions | None = None,
+) -> Path:
+    """Optimise a policy against a reward.
+
+    Args:
+        config: Settings.
+        model: Folder of the SFT model: the frozen reference, and the policy to begin with.
+        reward: Folder of the reward model, or `module:function`.
+        prompts: What to answer; each is used again once all were.
+        workspace: Where the artefact goes.
+        start: Another policy to begin with, such as the last round's.
+        data_id: Artefact id of the prompts, for the manifest; computed when empty.
+        progress: Who listens.
+        options: Device, checkpoints, trackers.
+
+    Returns:
+        The folder of the `policy` artefact.
+
+    Raises:
+        DataError: there are no prompts, or all are too long.
+        TrainingError: the first batch shows that sampler and trainer disagree, or a figure is not finite.
+        Interrupted: someone stopped the run; the same call goes on from there.
+    """
+    data_id = data_id or f"prompts-{content_id('data', [p.id for p in prompts])}"
+    inputs = {"reference": identify(model), "reward": identify_reward(reward), "data": data_id}
+    if start is not None:
+        inputs["start"] = identify(start)
+    with open_run(workspace, "policy", "train grpo", config, inputs, progress, options) as run:
+        return run.done or _learn(config, model, reward, prompts, start, run)
+
+
+def _learn(
+    config: GRPOConfig,
+    model: Path | str,
+    reward: Path | str,
+    prompts: Sequence[Prompt],
+    start: Path | str | None,
+    run: Run,
+) -> Path:
+    cast = open_cast(config, model, reward, run.device, start=start)
+    prompts, encoded, too_long = prompts_that_fit(cast, prompts, config.max_new_tokens)
+    parameters = trained(cast.policy)
+    optimizer = torch.optim.Adam(parameters.values(), lr=config.learning_rate, betas=(0.9, 0.95), eps=1e-8)
+    numbers, buffer, watch = Numbers(beta=config.beta, average_score=0.0), Buffer(), Watch(run.progress)
+    parts = {"policy": cast.policy, "optimizer": optimizer, "numbers": numbers, "buffer": buffer, "watch": watch}
+    for step in run.steps("GRPO", config.iterations * config.updates, parts):
+        iteration, update = divmod(step, config.updates)
+        if update == 0:
+            asked = ask(prompts, encoded, config, iteration)
+            rollouts = roll_out_groups(cast, config, asked, iteration)
+            facts = {"beta": numbers["beta"]}
+            if iteration == 0:
+                facts |= prove_first_batch(cast, rollouts, config, is_reference=start is None)
+                numbers["average_score"] = average_score(cast.scorer, rollouts)
+            trained_B = trained_scores(config, rollouts, numbers["average_score"])
+            made, more = estimate(rollouts, trained_B, asked.groups_B, config, numbers["beta"])
+            buffer.fill(rollouts, made, facts | rollout_facts(rollouts) | more)
+            run.append(SAMPLES, *sample_lines(cast, iteration, asked.prompts, rollouts, trained_B))
+        factor = linear_schedule(iteration, config.iterations, warmup=1, decay_from=0.6)
+        set_learning_rate(optimizer, config.learning_rate * factor)
+        epoch, part = divmod(update, config.updates // config.epochs)
+        order = shuffled(config.rollouts // config.group_size, config.seed, iteration, epoch)
+        rows = batch_of(order, part, config)
+        buffer.note(_step(cast, parameters, optimizer, buffer, rows, config, numbers["beta"]))
+        if update == config.updates - 1:
+            facts = buffer.summary()
+            run.log(iteration + 1, facts)
+            watch.see(facts)
+            numbers["beta"] = config.controller.after(
+                numbers["beta"], kl_nats=facts["kl/policy_reference_nats"], samples=config.rollouts
+            )
+    cast.scorer.close()
+    folder = run.finish(
+        lambda path: cast.learner.save(path, config),
+        {"average_score": numbers["average_score"], "prompts": len(prompts), "prompts_too_long": too_long},
+    )
+    run.progress.finish(
+        f"score {run.last['reward/score_mean'] - numbers['average_score']:+.2f} from the average at first, "
+        f"{run.last['kl/policy_reference_nats']:.1f} nats from the reference"
+    )
+    return folder
+
+
+def estimate(
+    rollouts: Rollouts, trained_B: Tensor, groups_B: Tensor, config: GRPOConfig, beta: float
+) -> tuple[dict[str, Tensor], dict[str, float]]:
+    """Advantages within each group, and the mask of the tokens that are learned from; how many groups teach nothing.
+
+    Args:
+        rollouts: What was sampled.
+        trained_B: Its scores, with what a completion without an end gets.
+        groups_B: Which prompt each answers.
+        config: Where the price of KL stands.
+        beta: Price of a nat.
+    """
+    found = learnable(rollouts, trained_B, groups_B, config, beta)
+    advantages_B, mask_BT = torch.zeros(len(trained_B)), torch.zeros_like(rollouts.mask_BT)
+    facts: dict[str, float] = {}
+    if len(found.rows):
+        advantages = standardised_advantages if config.scale_rewards == "group" else centred_advantages
+        result = advantages(found.scores, found.groups)
+        advantages_B[found.rows], mask_BT[found.rows] = result.advantages_B.float(), rollouts.mask_BT[found.rows]
+        facts["group/flat_fraction"] = result.flat_groups / result.groups
+        facts["reward/trained_mean"] = float(found.scores.mean())
+    return {"advantages_B": advantages_B, "mask_BT": mask_BT}, facts
+
+
+def _step(
+    cast: Cast,
+    parameters: dict[str, nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    buffer: Buffer,
+    rows: list[int],
+    config: GRPOConfig,
+    beta: float,
+) -> dict[str, float]:
+    """One optimiser step on whole groups, in parts of like length; how it is parted changes nothing."""
+    assert buffer.rollouts is not None
+    rollouts, made, device = buffer.rollouts, buffer.made, cast.device
+    rows = [i for i in rows if made["mask_BT"][i].any()]
+    if not rows:
+        return {}
+    facts = {"loss/policy": 0.0, "clip/fraction": 0.0, "kl/old_new_nats": 0.0}
+    lengths = rollouts.lengths
+    for part in by_length([lengths[i] for i in rows], rows=config.micro_batch):
+        index = [rows[i] for i in part]
+        laid = lay(
+            [rollouts.prompts[i] for i in index],
+            [rollouts.completions[i] for i in index],
+            pad_id=pad_id_of(cast.tokenizer),
+            layout=config.layout,
+            device=device,
+        )
+        columns = slice(0, laid.mask_BT.shape[1])
+        mask_BT = made["mask_BT"][index, columns].to(device)
+        old_BT = rollouts.logprobs_BT[index, columns].to(device)
+        advantages_B = made["advantages_B"][index].to(device)
+        with config.arithmetic(device):
+            new_BT = logprobs(cast.policy, laid, temperature=config.temperature)
+        result = _loss(config, new_BT, old_BT, advantages_B, mask_BT, len(rows))
+        loss, share = result.loss, len(index) / len(rows)
+        facts["clip/fraction"] += float(result.clip_fraction) * share
+        facts["kl/old_new_nats"] += float(result.old_new_kl) * share
+        if beta and not config.in_reward:
+            loss = loss + beta * kl_loss(
+                new_BT,
+                rollouts.ref_logprobs_BT[index, columns].to(device),
+                mask_BT,
+                penalty=config.penalty,
+                old_logprobs_BT=old_BT,
+                completions=len(rows),
+            )
+        loss.backward()
+        facts["loss/policy"] += loss.item()
+    facts["gradient_norm"] = optimizer_step(optimizer, parameters, max_norm=config.max_grad_norm)
+    return facts
+
+
+def _loss(
+    config: GRPOConfig, new_BT: Tensor, old_BT: Tensor, advantages_B: Tensor, mask_BT: Tensor, completions: int
+) -> PolicyLoss:
+    if config.loss == "dr_grpo":
+        return dr_grpo_loss(
+            new_BT,
+            old_BT,
+            advantages_B,
+            mask_BT,
+            clip=config.clip,
+            max_tokens=config.max_new_tokens,
+            completions=completions,
+        )
+    plain = {"grpo": grpo_loss, "sequence": sequence_policy_loss}[config.loss]
+    return plain(new_BT, old_BT, advantages_B, mask_BT, clip=config.clip, completions=completions)
