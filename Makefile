@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SEEDS ?= 5
+SEED ?= 0
 
-.PHONY: help demo quick demo-seeds real-data times slow test check lock clean
+.PHONY: help demo quick demo-seeds real-data core-figures bug-bench resume times slow test check lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -22,6 +23,15 @@ demo-seeds: .venv/.ok  ## Repeat the training claims over SEEDS seeds into docs/
 
 real-data: .venv/.ok  ## Every verb on the public files in PALATE_DATA, into docs/results/real_data.json
 	$(BIN)/python scripts/real_data.py
+
+core-figures: .venv/.ok  ## What the training core promises, measured cell by cell into docs/results/core.json
+	$(BIN)/python scripts/core_figures.py --seed $(SEED)
+
+bug-bench: .venv/.ok  ## Break the real code in every known way; each break must be noticed
+	$(BIN)/python -m tests.bug_bench
+
+resume: .venv/.ok  ## Kill every recipe at random steps, and go on
+	$(BIN)/python -m pytest -n 2 -m "slow or not slow" tests/invariants/test_resume.py
 
 times: .venv/.ok  ## Time installation, demo, quick and test in a fresh clone, into docs/results/times.json
 	$(BIN)/python scripts/times.py
