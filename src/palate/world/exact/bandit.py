@@ -1,4 +1,4 @@
-"""Worlds small enough to be solved exactly: what an algorithm must reach, known to the last digit.
+"""The smallest world: one prompt, a list of possible completions, a score for each.
 
 Shapes: `K` arms, that is, completions; a policy is a vector of `K` probabilities.
 """
@@ -59,3 +59,20 @@ class TabularBandit:
 
     def _tilted_logits_K(self) -> Float[Tensor, " K"]:
         return self.reference_K.log() + self.rewards_K / self.beta
+
+
+def unit_variance(rewards_K: Float[Tensor, " K"], reference_K: Float[Tensor, " K"]) -> Float[Tensor, " K"]:
+    """Rewards moved and scaled to mean 0 and variance 1 under the reference, so that β means the same everywhere.
+
+    Args:
+        rewards_K: In any unit.
+        reference_K: Probabilities that sum to 1.
+
+    Raises:
+        DataError: The rewards do not vary.
+    """
+    deviations_K = rewards_K - reference_K @ rewards_K
+    variance = reference_K @ deviations_K.square()
+    if not variance > 0:
+        raise DataError("the rewards do not vary under the reference", found=f"a variance of {variance:g}")
+    return deviations_K / variance.sqrt()

@@ -1,4 +1,4 @@
-"""The exactly solvable world that the recipes are measured against."""
+"""The bandit that the recipes are measured against."""
 
 import math
 
@@ -12,6 +12,7 @@ from torch.testing import assert_close
 from palate.core.errors import DataError
 from palate.functional.kl import exact_kl
 from palate.world.exact import TabularBandit
+from palate.world.exact.bandit import unit_variance
 
 
 def random_bandit(seed: int, beta: float = 0.3) -> TabularBandit:
@@ -59,3 +60,11 @@ def test_a_reference_that_is_no_distribution(reference: list[float]):
 def test_no_penalty_no_optimum(beta: float):
     with pytest.raises(DataError, match="β"):
         TabularBandit(tensor([0.0, 1.0]), tensor([0.5, 0.5]), beta)
+
+
+def test_unit_variance():
+    # mean ¼·4 = 1, deviations (3, -1), variance ¼·9 + ¾·1 = 3
+    reference = tensor([0.25, 0.75])
+    assert_close(unit_variance(tensor([4.0, 0.0]), reference), tensor([3.0, -1.0]) / math.sqrt(3))
+    with pytest.raises(DataError, match="do not vary"):
+        unit_variance(tensor([2.0, 2.0]), reference)

@@ -1,0 +1,18 @@
+"""Worlds small enough to be solved exactly: what an algorithm must reach, known to the last digit.
+
+| file | holds |
+|---|---|
+| `bandit` | one prompt and its completions: J, its optimum, its best value |
+| `tree` | completions token by token, with an end token; a policy is a table of logits, a row a prefix |
+| `language` | all 262,144 sequences of nine tokens out of four: gold, and a proxy that misses part of it |
+| `optimum` | the exact trade of reward against KL |
+| `gradient` | the expected gradient of each algorithm over all groups, and where following it ends |
+| `population` | what DPO and its family learn from all pairs at once |
+| `sampled` | PPO, RLOO and GRPO on samples of the tree |
+
+Everything is in float64. The losses, advantages and penalties are those of `palate.functional`, as recipes call them.
+"""
+
+from palate.world.exact.bandit import TabularBandit
+
+__all__ = ["TabularBandit"]
