@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from palate.core.artefacts import MANIFEST, Workspace, identify
+from palate.core.artefacts import MANIFEST, Workspace, identify, read_manifest
 from palate.core.errors import ConfigError, DataError, MissingArtefact
 from palate.core.ids import file_id
-from palate.core.records import Demonstration, Preference, Prompt
+from palate.core.records import Approval, Demonstration, Preference, Prompt
 from palate.formats import pair_records, read
 from palate.formats.imported import Imported
 from palate.preferences import dataset
@@ -45,7 +45,12 @@ def load_file(path: Path, columns: Mapping[str, str] | None = None) -> Imported:
     imported = read(path, columns=columns)
     told = f"{path.name}: {imported.rows} rows read as {imported.shape}"
     parts = [(len(imported.pairs), "pairs"), (len(imported.demonstrations), "demonstrations")]
-    parts += [(len(imported.prompts), "prompts"), (len(imported.texts), "texts"), (len(imported.refused), "refused")]
+    parts += [
+        (len(imported.approvals), "approvals"),
+        (len(imported.prompts), "prompts"),
+        (len(imported.texts), "texts"),
+        (len(imported.refused), "refused"),
+    ]
     print(told + ": " + ", ".join(f"{count} {name}" for count, name in parts if count))
     for refusal in imported.refused[:5]:
         print(f"  refused {refusal.where}: {refusal.reason}")
@@ -90,6 +95,24 @@ def preferences_of(
     return dataset.load_preferences(path), dataset.load_preferences(path, "heldout"), identify(path)
 
 
+def approvals_of(
+    path: Path, out: Path, heldout_fraction: float | None = None
+) -> tuple[list[Approval], list[Approval], str]:
+    """`(train, held out, data id)`; of a file with single labels, or of preferences, two of each."""
+    if _is_dataset(path):
+        _refuse_another_split(path, heldout_fraction)
+        if read_manifest(path).made_by == "dataset approvals":
+            return dataset.load_approvals(path), dataset.load_approvals(path, "heldout"), identify(path)
+    elif path.is_file() and (imported := load_file(path)).approvals:
+        share = 0.15 if heldout_fraction is None else heldout_fraction
+        path = dataset.freeze_approvals(imported.approvals, Workspace(out), heldout_fraction=share)
+        print(f"frozen as {path}")
+        return dataset.load_approvals(path), dataset.load_approvals(path, "heldout"), identify(path)
+    rows, heldout, data_id = preferences_of(path, out, heldout_fraction)
+    train, unseen = ([side for row in part for side in row.approvals] for part in (rows, heldout))
+    return train, unseen, data_id
+
+
 def demonstrations_of(
     path: Path, out: Path, heldout_fraction: float | None = None
 ) -> tuple[list[Demonstration], list[Demonstration], str]:
@@ -112,4 +135,5 @@ def prompts_of(path: Path, out: Path) -> tuple[list[Prompt], str]:
         return dataset.load_prompts(path), identify(path)
     imported = load_file(path)
     found = [*imported.prompts, *(p.prompt for p in imported.pairs), *(d.prompt for d in imported.demonstrations)]
+    found += [a.prompt for a in imported.approvals]
     return list({prompt.id: prompt for prompt in found}.values()), identify(path)

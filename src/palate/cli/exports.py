@@ -76,6 +76,8 @@ def _of_file(imported: Imported, path: Path) -> tuple[_Records, _Known, Counter[
         ("prompts", imported.prompts),
     ]
     dropped = Counter({f"{name} beside the rest": len(found) for name, found in groups if found})
+    if imported.approvals and not imported.pairs:  # with pairs they are told already
+        dropped["approvals"] = len(imported.approvals)
     if imported.pairs:
         preferences, known, undecided = _preferences(imported)
         if not preferences:
@@ -94,7 +96,7 @@ def _of_file(imported: Imported, path: Path) -> tuple[_Records, _Known, Counter[
         "a file has nothing to export",
         where=str(path),
         expected="pairs, demonstrations or prompts",
-        found=f"{len(imported.texts)} texts",
+        found=f"{len(imported.texts)} texts" + f", {len(imported.approvals)} approvals" * bool(imported.approvals),
     )
 
 

@@ -43,3 +43,5 @@ def import_(
         print(f"{new} new comparisons in {out / 'palate.db'}, source {source}")
     if imported.demonstrations:
         print(dataset.freeze_demonstrations(imported.demonstrations, Workspace(out)))
+    if imported.approvals:
+        print(dataset.freeze_approvals(imported.approvals, Workspace(out)))

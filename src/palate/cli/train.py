@@ -1,4 +1,7 @@
-"""`palate train …`: one recipe each, on any local model folder and any known file."""
+"""`palate train …`: one recipe each, on any local model folder and any known file.
+
+Here are those that learn from data; those that sample stand in `train_on_rewards`.
+"""
 
 from __future__ import annotations
 
@@ -7,28 +10,31 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from palate.cli.data import demonstrations_of, preferences_of, prompts_of
+from palate.cli import train_on_rewards
+from palate.cli.data import approvals_of, demonstrations_of, preferences_of
 from palate.cli.live import Live
+from palate.cli.recipe import Options, Settings, done
 from palate.core.artefacts import Workspace
 from palate.core.errors import DataError, MissingArtefact
 from palate.models import load
-from palate.training import dpo, ppo, pretrain, reward, sft
+from palate.training import dpo, kto, pretrain, reward, sft
 from palate.training.dpo import DPOConfig
-from palate.training.ppo import PPOConfig
+from palate.training.kto import KTOConfig
 from palate.training.pretrain import PretrainConfig
 from palate.training.reward import RewardConfig
+from palate.training.run import RunOptions
 from palate.training.sft import SFTConfig
 
 app = App(name="train", help="Train one stage on any local Hugging Face model folder.")
-Flat = Parameter(name="*")
 
 
 @app.command(name="pretrain")
 def pretrain_(
     *,
-    text: Annotated[list[Path], Parameter(consume_multiple=True)],
+    text: Annotated[list[Path], Parameter(consume_multiple=True, negative_iterable=())],
     out: Path = Path(),
-    config: Annotated[PretrainConfig, Flat] = PretrainConfig(),  # noqa: B008 - frozen
+    config: Settings[PretrainConfig] = PretrainConfig(),  # noqa: B008 - frozen
+    options: Options[RunOptions] = RunOptions(),  # noqa: B008
 ) -> None:
     """Make a tokenizer and a base model from text files, offline. Blank lines part documents.
 
@@ -50,7 +56,7 @@ def pretrain_(
         documents += [part.strip() for part in content.split("\n\n") if part.strip()]
     if not documents:
         raise DataError("the text files are empty", found=", ".join(map(str, text)))
-    _done(pretrain.train(config, documents, Workspace(out), progress=Live()))
+    done(pretrain.train(config, documents, Workspace(out), progress=Live(), options=options))
 
 
 @app.command(name="sft")
@@ -60,7 +66,8 @@ def sft_(
     data: Path,
     heldout_fraction: float | None = None,
     out: Path = Path(),
-    config: Annotated[SFTConfig, Flat] = SFTConfig(),  # noqa: B008
+    config: Settings[SFTConfig] = SFTConfig(),  # noqa: B008
+    options: Options[RunOptions] = RunOptions(),  # noqa: B008
 ) -> None:
     """Supervised fine-tuning on demonstrations.
 
@@ -77,7 +84,11 @@ def sft_(
     """
     load.read_config(model)  # refuse before any work
     rows, heldout, data_id = demonstrations_of(data, out, heldout_fraction)
-    _done(sft.train(config, model, rows, Workspace(out), heldout=heldout, data_id=data_id, progress=Live()))
+    done(
+        sft.train(
+            config, model, rows, Workspace(out), heldout=heldout, data_id=data_id, progress=Live(), options=options
+        )
+    )
 
 
 @app.command(name="reward")
@@ -87,7 +98,8 @@ def reward_(
     data: Path,
     heldout_fraction: float | None = None,
     out: Path = Path(),
-    config: Annotated[RewardConfig, Flat] = RewardConfig(),  # noqa: B008
+    config: Settings[RewardConfig] = RewardConfig(),  # noqa: B008
+    options: Options[RunOptions] = RunOptions(),  # noqa: B008
 ) -> None:
     """A reward model from preferences.
 
@@ -104,7 +116,11 @@ def reward_(
     """
     load.read_config(model)
     rows, heldout, data_id = preferences_of(data, out, heldout_fraction)
-    _done(reward.train(config, model, rows, Workspace(out), heldout=heldout, data_id=data_id, progress=Live()))
+    done(
+        reward.train(
+            config, model, rows, Workspace(out), heldout=heldout, data_id=data_id, progress=Live(), options=options
+        )
+    )
 
 
 @app.command(name="dpo")
@@ -114,7 +130,8 @@ def dpo_(
     data: Path,
     heldout_fraction: float | None = None,
     out: Path = Path(),
-    config: Annotated[DPOConfig, Flat] = DPOConfig(),  # noqa: B008
+    config: Settings[DPOConfig] = DPOConfig(),  # noqa: B008
+    options: Options[RunOptions] = RunOptions(),  # noqa: B008
 ) -> None:
     """Direct preference optimisation.
 
@@ -131,36 +148,47 @@ def dpo_(
     """
     load.read_config(model)
     rows, heldout, data_id = preferences_of(data, out, heldout_fraction)
-    _done(dpo.train(config, model, rows, Workspace(out), heldout=heldout, data_id=data_id, progress=Live()))
+    done(
+        dpo.train(
+            config, model, rows, Workspace(out), heldout=heldout, data_id=data_id, progress=Live(), options=options
+        )
+    )
 
 
-@app.command(name="ppo")
-def ppo_(
+@app.command(name="kto")
+def kto_(
     *,
     model: Path,
-    reward: Path,
     data: Path,
+    heldout_fraction: float | None = None,
     out: Path = Path(),
-    config: Annotated[PPOConfig, Flat] = PPOConfig(),  # noqa: B008
+    config: Settings[KTOConfig] = KTOConfig(),  # noqa: B008
+    options: Options[RunOptions] = RunOptions(),  # noqa: B008
 ) -> None:
-    """PPO against a reward model.
+    """KTO: learning from single completions that were called good or bad.
 
     Parameters
     ----------
     model
-        Folder of the SFT model: the frozen reference, and where the policy begins.
-    reward
-        Folder of the reward model.
+        Folder of the SFT model.
     data
-        A dataset artefact or any file with prompts.
+        A dataset artefact, or a file of completions with a label, or of pairs, which give two completions each.
+    heldout_fraction
+        Share of the prompts of a file that are kept for the held-out loss and accuracy; 0.15 if not given.
     out
         Project folder.
     """
     load.read_config(model)
-    load.read_config(reward)
-    rows, data_id = prompts_of(data, out)
-    _done(ppo.train(config, model, reward, rows, Workspace(out), data_id=data_id, progress=Live()))
+    rows, heldout, data_id = approvals_of(data, out, heldout_fraction)
+    done(
+        kto.train(
+            config, model, rows, Workspace(out), heldout=heldout, data_id=data_id, progress=Live(), options=options
+        )
+    )
 
 
-def _done(folder: Path) -> None:
-    print(folder)
+app.command(train_on_rewards.ppo_, name="ppo")
+app.command(train_on_rewards.rloo_, name="rloo")
+app.command(train_on_rewards.grpo_, name="grpo")
+app.command(train_on_rewards.online_dpo_, name="online-dpo")
+app.command(train_on_rewards.best_of_n_, name="best-of-n")

@@ -185,6 +185,27 @@ class Demonstration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """What is believed of one completion alone, from thumbs, or from a preference that it was a side of."""
+
+    prompt: Prompt
+    completion: str
+    p_good: float
+    """Soft label in [0, 1]: the believed probability that someone calls it good."""
+    weight: float = 1.0
+    """How much the row counts in a loss."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.p_good <= 1.0:
+            raise DataError("an approval is no probability", expected="p_good between 0 and 1", found=str(self.p_good))
+
+    @property
+    def id(self) -> str:
+        """Id of everything above."""
+        return content_id("approval", [self.prompt.id, self.completion, self.p_good, self.weight])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Preference:
     """What all judgements of one comparison make us believe."""
 
@@ -208,3 +229,12 @@ class Preference:
                 expected="p_chosen between 0.5 and 1",
                 found=str(self.p_chosen),
             )
+
+    @property
+    def approvals(self) -> tuple[Approval, Approval]:
+        """Each side alone: the chosen one is good with probability p, the rejected one with 1 - p."""
+        sides = ((self.chosen, self.p_chosen), (self.rejected, 1 - self.p_chosen))
+        chosen, rejected = (
+            Approval(prompt=self.prompt, completion=text, p_good=p_good, weight=self.weight) for text, p_good in sides
+        )
+        return chosen, rejected

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from palate.core.records import Demonstration, Prompt, Verdict
+from palate.core.records import Approval, Demonstration, Prompt, Verdict
 
 EXCERPT_LENGTH = 200
 """Characters of a refused row that are shown."""
@@ -58,6 +58,8 @@ class Imported:
     demonstrations: list[Demonstration]
     prompts: list[Prompt]
     """Prompts that came without an answer."""
+    approvals: list[Approval] = field(default_factory=list)
+    """Completions that were called good or bad on their own, whatever else became of them."""
     texts: list[str] = field(default_factory=list)
     """Plain texts, which only pre-training can use."""
     refused: list[Refusal]

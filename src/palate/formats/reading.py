@@ -75,7 +75,8 @@ def read(path: Path | str, *, shape: str | None = None, columns: Mapping[str, st
     form = _asked(shape, columns, found.rows) or _detect(path, found.rows)
     form.check(found.rows, path.name)
     imported = _carry_all(form, found, columns or {})
-    if not (imported.pairs or imported.demonstrations or imported.prompts or imported.texts):
+    carried = (imported.pairs, imported.demonstrations, imported.approvals, imported.prompts, imported.texts)
+    if not any(carried):
         raise _all_refused(path, imported)
     return imported
 
@@ -142,6 +143,7 @@ def _carry_all(form: Shape, found: RowsOfFile, mapped: Mapping[str, str]) -> Imp
         shape=form.name,
         pairs=[pair for item in carried for pair in item.pairs],
         demonstrations=[shown for item in carried for shown in item.demonstrations],
+        approvals=[approval for item in carried for approval in item.approvals],
         prompts=[prompt for item in carried for prompt in item.prompts],
         texts=[text for item in carried for text in item.texts],
         refused=[refused[number] for number in sorted(refused)],

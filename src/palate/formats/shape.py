@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from palate.core.records import Demonstration, Prompt
+from palate.core.records import Approval, Demonstration, Prompt
 from palate.formats.imported import ImportedPair
 
 
@@ -40,6 +40,7 @@ class Carried:
 
     pairs: tuple[ImportedPair, ...] = ()
     demonstrations: tuple[Demonstration, ...] = ()
+    approvals: tuple[Approval, ...] = ()
     prompts: tuple[Prompt, ...] = ()
     texts: tuple[str, ...] = ()
     used: frozenset[str] = frozenset()

@@ -1,8 +1,8 @@
 """TRL's unpaired preference: `prompt`, `completion` and `label`, true for good and false for bad.
 
 Source: `docs/source/dataset_formats.md` of huggingface/trl; LLaMA-Factory calls the label `kto_tag`
-(`data/README.md`). Rows of one prompt are read together: each good completion makes a pair with each bad
-one, and is a demonstration besides. A bad one without a good one teaches nothing here and is refused.
+(`data/README.md`). Each row is an approval, which is what KTO learns from. Rows of one prompt are read together
+besides: each good completion makes a pair with each bad one, and is a demonstration.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from itertools import product
 from typing import Any
 
 from palate.core.errors import DataError
-from palate.core.records import Demonstration
+from palate.core.records import Approval, Demonstration
 from palate.formats.imported import ImportedPair
 from palate.formats.messages import demonstration
 from palate.formats.preference import prompt_turns, side_turns
@@ -49,6 +49,7 @@ def _join(rows: Sequence[Row]) -> list[Row]:
 
 
 def _carry(row: Row) -> Carried:
+    approvals: list[Approval] = []
     good: list[Demonstration] = []
     bad: list[str] = []
     for part in row.originals:
@@ -56,12 +57,11 @@ def _carry(row: Row) -> Carried:
         if label is None:
             raise DataError("the label is neither true nor false", found=f"`{part.values.get(_LABELS[0])}`")
         shown = demonstration(_turns(part.values), part.kind)
+        approvals.append(Approval(prompt=shown.prompt, completion=shown.completion, p_good=float(label)))
         if label:
             good.append(shown)
         else:
             bad.append(shown.completion)
-    if not good:
-        raise DataError("the completion is labelled as bad, and no good one of its prompt is there")
     pairs: list[ImportedPair] = []
     lost = {name for part in row.originals for column in _USED for name in _nested(part.values, column)}
     for better, worse in product(good, bad):
@@ -74,6 +74,7 @@ def _carry(row: Row) -> Carried:
     return Carried(
         pairs=tuple(pairs),
         demonstrations=tuple(good),
+        approvals=tuple(approvals),
         used=frozenset({*_USED, *_LABELS, "kind"}),
         lost=frozenset(lost),
     )

@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 from palate.core.artefacts import Manifest, Workspace
 from palate.core.errors import ConfigError, DataError, MissingArtefact
 from palate.core.ids import content_id, derive_seed
-from palate.core.records import Demonstration, Preference, Prompt
+from palate.core.records import Approval, Demonstration, Preference, Prompt
 
 SPLITS = ("train", "heldout")
 T = TypeVar("T")
+R = TypeVar("R", Demonstration, Approval)
 
 
 def check_fraction(heldout_fraction: float) -> None:
@@ -133,12 +134,17 @@ def load_demonstrations(path: Path | str, split: str = "train") -> list[Demonstr
         MissingArtefact: there is no such file.
         DataError: a row cannot be used; it names file and line.
     """
-    return _load(
-        path,
-        split,
-        lambda row: Demonstration(prompt=_prompt(row), completion=_text(row, "completion")),
-        "prompt, completion",
-    )
+    return _load(path, split, _demonstration, "prompt, completion")
+
+
+def load_approvals(path: Path | str, split: str = "train") -> list[Approval]:
+    """Approvals of a dataset folder, or of one of its files.
+
+    Raises:
+        MissingArtefact: there is no such file.
+        DataError: a row cannot be used; it names file and line.
+    """
+    return _load(path, split, _approval, "prompt, completion, p_good")
 
 
 def load_prompts(path: Path | str, split: str = "train") -> list[Prompt]:
@@ -162,6 +168,21 @@ def _preference(row: dict[str, Any]) -> Preference:
         p_chosen=_number(row["p_chosen"], "p_chosen"),
         weight=_number(row.get("weight", 1.0), "weight"),
         votes=(chosen, rejected, tie),
+    )
+
+
+def _demonstration(row: dict[str, Any]) -> Demonstration:
+    if "p_good" in row:  # half of them may be bad
+        raise TypeError("it is an approval, which `palate train kto` learns from")
+    return Demonstration(prompt=_prompt(row), completion=_text(row, "completion"))
+
+
+def _approval(row: dict[str, Any]) -> Approval:
+    return Approval(
+        prompt=_prompt(row),
+        completion=_text(row, "completion"),
+        p_good=_number(row["p_good"], "p_good"),
+        weight=_number(row.get("weight", 1.0), "weight"),
     )
 
 
@@ -199,29 +220,66 @@ def freeze_demonstrations(
         ConfigError: the fraction is out of range.
         DataError: there is no demonstration to freeze, or one cannot be written.
     """
+    return _freeze("demonstration", demonstrations, lambda _: {}, workspace, heldout_fraction, seed)
+
+
+def freeze_approvals(
+    approvals: Sequence[Approval],
+    workspace: Workspace,
+    *,
+    heldout_fraction: float = 0.15,
+    seed: int = 0,
+) -> Path:
+    """A dataset artefact of approvals, split by prompt.
+
+    Args:
+        approvals: What to freeze, in the order in which it is written.
+        workspace: Where the dataset goes.
+        heldout_fraction: Share of prompts that are kept for evaluation, in [0, 1).
+        seed: Of the split.
+
+    Raises:
+        ConfigError: the fraction is out of range.
+        DataError: there is no approval to freeze, or one cannot be written.
+    """
+
+    def more(approval: Approval) -> dict[str, Any]:
+        return {"p_good": approval.p_good, "weight": approval.weight}
+
+    return _freeze("approval", approvals, more, workspace, heldout_fraction, seed)
+
+
+def _freeze(
+    name: str,
+    records: Sequence[R],
+    more: Callable[[R], dict[str, Any]],
+    workspace: Workspace,
+    heldout_fraction: float,
+    seed: int,
+) -> Path:
+    """A dataset artefact of single completions, split by prompt."""
     check_fraction(heldout_fraction)
-    if not demonstrations:
-        raise DataError("there is no demonstration to freeze", expected="at least one")
-    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in SPLITS}
-    for d in demonstrations:
-        rows[side(d.prompt.id, heldout_fraction, seed)].append(
-            {
-                "prompt": d.prompt.as_dicts(),
-                "prompt_id": d.prompt.id,
-                "kind": d.prompt.kind,
-                "completion": d.completion,
-            }
-        )
+    if not records:
+        raise DataError(f"there is no {name} to freeze", expected="at least one")
+    rows: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
+    for record in records:
+        line = {
+            "prompt": record.prompt.as_dicts(),
+            "prompt_id": record.prompt.id,
+            "kind": record.prompt.kind,
+            "completion": record.completion,
+        }
+        rows[side(record.prompt.id, heldout_fraction, seed)].append(line | more(record))
     manifest = Manifest(
         kind="dataset",
-        made_by="dataset demonstrations",
+        made_by=f"dataset {name}s",
         config={"heldout_fraction": heldout_fraction, "seed": seed},
-        inputs={"demonstrations": f"records-{content_id('demonstrations', [d.id for d in demonstrations])}"},
-        facts={name: len(rows[name]) for name in SPLITS},
+        inputs={f"{name}s": f"records-{content_id(f'{name}s', [record.id for record in records])}"},
+        facts={split: len(rows[split]) for split in SPLITS},
     )
 
     def write(folder: Path) -> None:
-        for name in SPLITS:
-            write_lines(folder / f"{name}.jsonl", rows[name])
+        for split in SPLITS:
+            write_lines(folder / f"{split}.jsonl", rows[split])
 
     return workspace.put(manifest, write)

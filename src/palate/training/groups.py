@@ -29,6 +29,21 @@ class GroupConfig(RolloutConfig):
 
     group_size: int = 4
     """Completions a prompt."""
+
+    def __post_init__(self) -> None:
+        RolloutConfig.__post_init__(self)
+        if self.group_size < 2 or self.batch_size % self.group_size:
+            raise ConfigError(
+                "--batch-size is not a multiple of --group-size, of at least 2",
+                found=f"{self.batch_size} and {self.group_size}",
+                hint="groups are never cut",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PenaltyConfig(GroupConfig):
+    """What a recipe with advantages within groups can be told besides: how KL is measured, and where it is paid."""
+
     kl_estimator: str = "k1"
     """`k1`, `k2` or `k3`."""
     kl_placement: str = "reward"
@@ -39,14 +54,8 @@ class GroupConfig(RolloutConfig):
     """Allow an estimator in a place where it converges to a wrong policy, to reproduce others."""
 
     def __post_init__(self) -> None:
-        RolloutConfig.__post_init__(self)
+        GroupConfig.__post_init__(self)
         refuse_unless_one_of(self, kl_estimator=("k1", "k2", "k3"))
-        if self.group_size < 2 or self.batch_size % self.group_size:
-            raise ConfigError(
-                "--batch-size is not a multiple of --group-size, of at least 2",
-                found=f"{self.batch_size} and {self.group_size}",
-                hint="groups are never cut",
-            )
         _ = self.penalty  # refuses what converges to a wrong policy
 
     @property
@@ -100,8 +109,15 @@ class Learnable(NamedTuple):
     """Their prompts."""
 
 
-def learnable(rollouts: Rollouts, trained_B: Tensor, groups_B: Tensor, config: GroupConfig, beta: float) -> Learnable:
-    """Completions with a score, and an end if that is asked for, that have at least one other to be held against.
+def comparable(rollouts: Rollouts, groups_B: Tensor, config: GroupConfig) -> Tensor:
+    """Indices of completions with a score, and an end if that is asked for, that have another to be held against."""
+    counts_B = rollouts.scored_B & rollouts.finished_B if config.missing_eos == "mask" else rollouts.scored_B
+    sizes = torch.zeros(int(groups_B.max()) + 1, dtype=torch.long).index_add_(0, groups_B, counts_B.long())
+    return (counts_B & (sizes[groups_B] > 1)).nonzero()[:, 0]
+
+
+def learnable(rollouts: Rollouts, trained_B: Tensor, groups_B: Tensor, config: PenaltyConfig, beta: float) -> Learnable:
+    """What is `comparable`, with its scores.
 
     Args:
         rollouts: What was sampled.
@@ -110,9 +126,7 @@ def learnable(rollouts: Rollouts, trained_B: Tensor, groups_B: Tensor, config: G
         config: Where the price of KL stands.
         beta: Price of a nat.
     """
-    counts_B = rollouts.scored_B & rollouts.finished_B if config.missing_eos == "mask" else rollouts.scored_B
-    sizes = torch.zeros(int(groups_B.max()) + 1, dtype=torch.long).index_add_(0, groups_B, counts_B.long())
-    rows = (counts_B & (sizes[groups_B] > 1)).nonzero()[:, 0]
+    rows = comparable(rollouts, groups_B, config)
     scores = trained_B[rows]
     if config.in_reward and len(rows):
         scores = penalised_scores(

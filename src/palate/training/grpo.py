@@ -41,7 +41,7 @@ from palate.training.buffer import Buffer
 from palate.training.cast import Cast, identify_reward, open_cast
 from palate.training.checkpoint import Numbers, trained
 from palate.training.diagnosis import Watch, prove_first_batch
-from palate.training.groups import GroupConfig, ask, batch_of, learnable, roll_out_groups
+from palate.training.groups import PenaltyConfig, ask, batch_of, learnable, roll_out_groups
 from palate.training.optimisation import linear_schedule, optimizer_step, set_learning_rate
 from palate.training.order import shuffled
 from palate.training.rollouts import SAMPLES, Rollouts, prompts_that_fit, rollout_facts, sample_lines
@@ -50,7 +50,7 @@ from palate.training.scores import average_score, trained_scores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GRPOConfig(GroupConfig):
+class GRPOConfig(PenaltyConfig):
     """Settings of GRPO."""
 
     loss: str = "dr_grpo"
@@ -61,7 +61,7 @@ class GRPOConfig(GroupConfig):
     """The ratio of new to old probability is held within 1 - clip and 1 + clip."""
 
     def __post_init__(self) -> None:
-        GroupConfig.__post_init__(self)
+        PenaltyConfig.__post_init__(self)
         refuse_unless_positive(self, "clip")
         refuse_unless_one_of(self, loss=("dr_grpo", "grpo", "sequence"), scale_rewards=("none", "group"))
 
@@ -177,7 +177,8 @@ def estimate(
     if len(found.rows):
         advantages = standardised_advantages if config.scale_rewards == "group" else centred_advantages
         result = advantages(found.scores, found.groups)
-        advantages_B[found.rows], mask_BT[found.rows] = result.advantages_B.float(), rollouts.mask_BT[found.rows]
+        advantages_B[found.rows] = result.advantages_B.to(advantages_B.dtype)
+        mask_BT[found.rows] = rollouts.mask_BT[found.rows]
         facts["group/flat_fraction"] = result.flat_groups / result.groups
         facts["reward/trained_mean"] = float(found.scores.mean())
     return {"advantages_B": advantages_B, "mask_BT": mask_BT}, facts

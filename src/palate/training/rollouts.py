@@ -5,6 +5,7 @@ Shapes: B completions, T completion tokens, D features.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -12,11 +13,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from palate.core.errors import DataError
+from palate.core.errors import DataError, TrainingError
 from palate.core.records import Prompt
 from palate.models import chat, sampling
 from palate.models.batch import by_length, pad
-from palate.models.layout import lay, logprobs, longest_row
+from palate.models.layout import at_least_float32, lay, logprobs, longest_row
 from palate.models.tokenizers import ends_of, pad_id_of
 from palate.training.cast import Cast
 from palate.training.critic import ModelCritic, RidgeCritic
@@ -129,7 +130,7 @@ def _asked(cast: Cast, config: RolloutConfig, prompts: Sequence[Prompt], rollout
     one_pass = cast.shares_trunk and config.temperature == 1.0
     if not one_pass:
         scored = cast.scorer.score(prompts, rollouts.prompts, rollouts.completions)
-        rollouts = rollouts._replace(scores_B=scored.scores_B.float(), reasons=scored.reasons)
+        rollouts = rollouts._replace(scores_B=at_least_float32(scored.scores_B), reasons=scored.reasons)
     wants_hidden = isinstance(cast.critic, RidgeCritic)
     hidden: list[Tensor] = [torch.zeros(0)] * len(rollouts.prompts)
     own_BT = torch.zeros_like(rollouts.logprobs_BT)
@@ -141,19 +142,19 @@ def _asked(cast: Cast, config: RolloutConfig, prompts: Sequence[Prompt], rollout
         with config.arithmetic(cast.device):
             if one_pass:
                 scores, reference, states = _pooled_pass(cast, rollouts, group)
-                rollouts.scores_B[group] = scores.float().cpu()
+                rollouts.scores_B[group] = at_least_float32(scores).cpu()
             else:
                 reference = logprobs(cast.reference, laid, temperature=config.temperature)
                 states = _states(cast.reference, laid) if wants_hidden else torch.zeros(0)
-            rollouts.ref_logprobs_BT[group, columns] = reference.float().cpu()
+            rollouts.ref_logprobs_BT[group, columns] = at_least_float32(reference).cpu()
             if isinstance(cast.critic, ModelCritic):
                 rollouts.values_BT[group, columns] = cast.critic.values(laid).cpu()
             if config.dtype != "float32":
                 own = logprobs(cast.policy, laid, temperature=config.temperature)
-                own_BT[group, columns] = own.float().cpu()
+                own_BT[group, columns] = at_least_float32(own).cpu()
         if wants_hidden:
             for row, i in enumerate(group):
-                hidden[i] = states[row].float().cpu()
+                hidden[i] = at_least_float32(states[row]).cpu()
     if isinstance(cast.critic, RidgeCritic):
         hidden_BTD = _stack(hidden, rollouts.mask_BT.shape[1])
         rollouts = rollouts._replace(hidden_BTD=hidden_BTD, values_BT=cast.critic.values(hidden_BTD))
@@ -192,9 +193,19 @@ def _pooled_pass(cast: Cast, rollouts: Rollouts, group: Sequence[int]) -> tuple[
 
 
 def rollout_facts(rollouts: Rollouts) -> dict[str, float]:
-    """What the completions of an iteration look like, before anything is learned from them."""
+    """What the completions of an iteration look like, before anything is learned from them.
+
+    Raises:
+        TrainingError: none of them has a score.
+    """
     gap_BT = rollouts.logprobs_BT - rollouts.ref_logprobs_BT
     scores = rollouts.scores_B[rollouts.scored_B]
+    if not len(scores):
+        raise TrainingError(
+            "the reward gave none of an iteration's completions a score",
+            expected="at least one score to learn from",
+            found=", ".join(f"{count} times: {reason}" for reason, count in Counter(rollouts.reasons).most_common(3)),
+        )
     facts = {
         "kl/policy_reference_nats": float(gap_BT.sum(dim=1).mean()),
         # The mean surprise of what was sampled is an unbiased estimate of the entropy, for nothing.
@@ -207,7 +218,10 @@ def rollout_facts(rollouts: Rollouts) -> dict[str, float]:
     abstained = sum(reason == "abstained" for reason in rollouts.reasons)
     errors = sum(bool(reason) for reason in rollouts.reasons) - abstained
     if abstained or errors:
-        facts |= {"reward/abstained": abstained / len(scores), "reward/errors": errors / len(rollouts.reasons)}
+        facts |= {
+            "reward/abstained": abstained / len(rollouts.reasons),
+            "reward/errors": errors / len(rollouts.reasons),
+        }
     return facts
 
 

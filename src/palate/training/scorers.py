@@ -6,12 +6,14 @@ NaN with the reason beside it, and nothing is learned from such a completion.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import queue
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -96,6 +98,7 @@ class FunctionScorer:
         self.tokenizer = tokenizer
         self.timeout_s = timeout_s
         self._process: subprocess.Popen[str] | None = None
+        self._end: weakref.finalize[[subprocess.Popen[str], threading.Thread], FunctionScorer] | None = None
         self._answers: queue.Queue[str] = queue.Queue()
         self._start()
 
@@ -121,11 +124,10 @@ class FunctionScorer:
         return Scored(torch.tensor(scores), reasons)
 
     def close(self) -> None:
-        """End the process."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        """End the process. A scorer that nobody holds any more does so itself, however its run ended."""
+        if self._end is not None:
+            self._end()
+        self._process = self._end = None
 
     def _start(self) -> None:
         answers: queue.Queue[str] = queue.Queue()
@@ -138,7 +140,9 @@ class FunctionScorer:
             encoding="utf-8",
         )
         assert process.stdout is not None
-        threading.Thread(target=_pump, args=(process.stdout, answers), daemon=True).start()
+        pump = threading.Thread(target=_pump, args=(process.stdout, answers), daemon=True)
+        pump.start()
+        self._end = weakref.finalize(self, _stop, process, pump)
         hello = json.loads(answers.get() or '{"error": "its process ended"}')
         if "error" in hello:
             self.close()
@@ -176,6 +180,18 @@ class FunctionScorer:
 def is_function(reward: Path | str) -> bool:
     """Whether a reward is named as `module:function`, and is no folder."""
     return ":" in str(reward) and not Path(reward).exists()
+
+
+def _stop(process: subprocess.Popen[str], pump: threading.Thread) -> None:
+    process.kill()
+    process.wait()
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with contextlib.suppress(OSError):  # it was still to be told something
+        process.stdin.close()
+    pump.join(timeout=5)
+    if not pump.is_alive():  # else a child of the function's own holds the pipe, and closing it would wait
+        process.stdout.close()
 
 
 def _pump(lines: Any, answers: queue.Queue[str]) -> None:

@@ -1,7 +1,5 @@
 import pytest
 
-from palate.core.errors import DataError
-
 
 def turn(role, content):
     return {"role": role, "content": content}
@@ -68,6 +66,7 @@ def test_a_bad_row_is_refused_with_a_reason(take, bad, reason):
     assert len(found.demonstrations) == 2
 
 
-def test_thumbs_down_alone_is_no_set_of_demonstrations(take):
-    with pytest.raises(DataError, match="every row of a file was refused"):
-        take({"prompt": "q", "completion": "a", "label": False})
+def test_thumbs_down_alone_is_an_approval_and_no_demonstration(take):
+    found = take({"prompt": "q", "completion": "a", "label": False})
+    assert found.demonstrations == []
+    assert [(a.completion, a.p_good) for a in found.approvals] == [("a", 0.0)]

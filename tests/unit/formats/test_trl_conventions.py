@@ -86,9 +86,9 @@ def test_thumbs_of_one_prompt_are_pairs(take):
     sides = [(p.first, p.second) if p.verdict is Verdict.FIRST else (p.second, p.first) for p in found.pairs]
     assert sides == [("good", "bad"), ("good", "worse")]
     assert [shown.completion for shown in found.demonstrations] == ["good"]
-    (refusal,) = found.refused
-    assert refusal.where == "rows.jsonl:2"
-    assert refusal.reason.startswith("the completion is labelled as bad, and no good one")
+    # Each is an approval too: a bad one alone teaches KTO something.
+    assert {(a.completion, a.p_good) for a in found.approvals} == {("good", 1), ("lone", 0), ("bad", 0), ("worse", 0)}
+    assert found.refused == []
     assert found.lost == {}
 
 
