@@ -130,7 +130,7 @@ def make_ppo(
     model: Path,
     reward_model: Path,
     *,
-    beta: float = 0.1,
+    beta: float = settings.PPO_BETA,
     iterations: int | None = None,
     start: Path | None = None,
     progress: Progress = SILENT,

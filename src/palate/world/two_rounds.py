@@ -7,7 +7,7 @@ from typing import Any
 
 from palate.world import measure, stages
 from palate.world.figures import Named, compare
-from palate.world.settings import Size
+from palate.world.settings import ROUND_BETA, Size
 
 
 def run(root: Path, seed: int, size: Size, sft: Path) -> tuple[list[Named], dict[str, Path]]:
@@ -18,17 +18,17 @@ def run(root: Path, seed: int, size: Size, sft: Path) -> tuple[list[Named], dict
     """
     first = stages.judged(root, seed, size, [sft], source="rounds/first", prompts=size.small_round, about="small")
     old_reward = stages.make_reward(root, seed, sft, first)
-    one = stages.make_ppo(root, seed, size, sft, old_reward, iterations=size.small_iterations)
+    one = stages.make_ppo(root, seed, size, sft, old_reward, beta=ROUND_BETA, iterations=size.small_iterations)
     steps = size.second_iterations
     second: dict[str, Any] = {"prompts": size.second_round, "about": "second"}
     both = stages.judged(root, seed, size, [one, sft], source="rounds/second", together=["rounds/first"], **second)
     new_reward = stages.make_reward(root, seed + 1, sft, both)
-    two = stages.make_ppo(root, seed + 1, size, sft, new_reward, iterations=steps, start=one)
-    more = stages.make_ppo(root, seed + 1, size, sft, old_reward, iterations=steps, start=one)
+    two = stages.make_ppo(root, seed + 1, size, sft, new_reward, beta=ROUND_BETA, iterations=steps, start=one)
+    more = stages.make_ppo(root, seed + 1, size, sft, old_reward, beta=ROUND_BETA, iterations=steps, start=one)
     stages.judged(root, seed, size, [sft], source="equal/first", prompts=size.small_round, about="small")
     equal = stages.judged(root, seed, size, [sft], source="equal/second", together=["equal/first"], **second)
     equal_reward = stages.make_reward(root, seed + 1, sft, equal)
-    off = stages.make_ppo(root, seed + 1, size, sft, equal_reward, iterations=steps, start=one)
+    off = stages.make_ppo(root, seed + 1, size, sft, equal_reward, beta=ROUND_BETA, iterations=steps, start=one)
     answers = {
         name: measure.ask_heldout(path, seed, size, 0.5)
         for name, path in {"one": one, "two": two, "more": more, "off": off, "sft": sft}.items()
