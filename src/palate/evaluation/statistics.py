@@ -74,7 +74,9 @@ def calibration_error(probabilities: Sequence[float], outcomes: Sequence[float],
 
     Source: Guo et al. 2017, arXiv:1706.04599, eq. 3, with bins of equal count.
     """
-    p, y = np.asarray(probabilities), np.asarray(outcomes)
-    order = np.argsort(p, kind="stable")
-    gaps = [abs(p[part].mean() - y[part].mean()) * len(part) for part in np.array_split(order, bins) if len(part)]
-    return float(sum(gaps) / len(p)) if len(p) else math.nan
+    import torch  # here, so that a page of figures needs none
+
+    from palate.functional.calibration import reliability
+
+    p, y = (torch.tensor(list(numbers), dtype=torch.float64) for numbers in (probabilities, outcomes))
+    return reliability(p, y, bins=bins).error if len(p) else math.nan

@@ -156,7 +156,9 @@ class SharedBase:
                 expected=f"one that was trained on {self.base_id} ({self.folder})",
                 found=f"trained on {found.id} ({found.folder})",
             )
-        self._inject(name, LoraConfig.from_pretrained(str(folder)))
+        config = LoraConfig.from_pretrained(str(folder))
+        config.modules_to_save = None  # the head is handled here; peft would wrap that of a scalar model
+        self._inject(name, config)
         tensors = {key.removeprefix(_PREFIX): value for key, value in load_file(folder / WEIGHTS).items()}
         head = tensors.pop("score.weight", None)
         with torch.no_grad():
@@ -191,6 +193,7 @@ class SharedBase:
     def _inject(self, name: str, config: LoraConfig) -> None:
         if name in self._configs:
             raise ConfigError("a base has an adapter of that name already", found=name)
+        before = {key: parameter.requires_grad for key, parameter in self.model.named_parameters() if "lora_" in key}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a second adapter on one model is what we want
             try:
@@ -203,9 +206,11 @@ class SharedBase:
                 ) from error
         self._configs[name] = config
         self._layers = [module for module in self.model.modules() if isinstance(module, BaseTunerLayer)]
-        # Injecting touches what asks for a gradient; adapters do, the base never.
+        # Injecting touches what asks for a gradient: the new adapter does, the base never, others as before.
         for key, parameter in self.model.named_parameters():
-            parameter.requires_grad_("lora_" in key)
+            parameter.requires_grad_("lora_" in key and before.get(key, True))
+            if "lora_" in key and parameter.dtype in (torch.float16, torch.bfloat16):
+                parameter.data = parameter.data.float()  # small steps are lost in half precision
 
 
 def merge(model: PreTrainedModel, folder: Path) -> PreTrainedModel:

@@ -123,13 +123,23 @@ def logprobs_and_entropy(
 def values(model: Any, laid: Laid) -> Float[Tensor, "B T"]:
     """The scalar head at the state before each completion token."""
     hidden = model.base_model(**_inputs(model, laid), use_cache=False).last_hidden_state
-    return model.score(hidden[laid.row_BT, laid.column_BT])[..., 0].float()  # type: ignore[no-any-return]
+    return scalar(model, hidden[laid.row_BT, laid.column_BT])
 
 
 def last_scores(model: Any, laid: Laid) -> Float[Tensor, " B"]:
     """The scalar head at each completion's last token: counted, not searched by pad id."""
     hidden = model.base_model(**_inputs(model, laid), use_cache=False).last_hidden_state
-    return model.score(hidden[laid.last])[..., 0].float()  # type: ignore[no-any-return]
+    return scalar(model, hidden[laid.last])
+
+
+def scalar(model: Any, hidden: Float[Tensor, "*S D"]) -> Float[Tensor, "*S"]:
+    """The scalar head on hidden states, in the head's own precision: a base may have half of it."""
+    return at_least_float32(model.score(hidden.to(model.score.weight.dtype)))[..., 0]
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """Half precision is too coarse for what is summed up later; anything finer stays as it is."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 def _logprobs(model: Any, laid: Laid, temperature: float) -> tuple[Tensor, Tensor]:
@@ -138,8 +148,7 @@ def _logprobs(model: Any, laid: Laid, temperature: float) -> tuple[Tensor, Tenso
     keep = {"logits_to_keep": width - first} if first and _keeps(model) else {}
     logits = model(**_inputs(model, laid), use_cache=False, **keep).logits
     logits_BTV = logits[laid.row_BT, laid.column_BT - (width - logits.shape[1])]
-    if logits_BTV.dtype in (torch.float16, torch.bfloat16):
-        logits_BTV = logits_BTV.float()
+    logits_BTV = at_least_float32(logits_BTV)
     if temperature != 1.0:
         logits_BTV = logits_BTV / temperature
     return token_logprobs(logits_BTV, laid.tokens_BT), logits_BTV

@@ -26,7 +26,7 @@ from transformers import (
 from transformers.utils import logging
 
 from palate.core.errors import ConfigError, MissingArtefact, ModelError
-from palate.models import adapters
+from palate.models import adapters, ensemble
 from palate.models.heads import PooledRewardModel
 from palate.models.tokenizers import load_tokenizer as load_tokenizer
 
@@ -54,6 +54,8 @@ def read_config(folder: Path | str) -> Any:
         )
     if adapters.is_adapter(folder):
         return read_config(adapters.read_base(folder).folder)
+    if ensemble.is_ensemble(folder):
+        return read_config(ensemble.lead(folder))
     if not (folder / "config.json").is_file():
         here = ", ".join(sorted(p.name for p in folder.iterdir())[:8]) or "an empty folder"
         raise MissingArtefact(f"{folder} is not a model folder", expected="a file config.json", found=here)
@@ -111,17 +113,25 @@ def load_causal(
 def load_reward(
     folder: Path | str, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
 ) -> LoadedModel:
-    """A reward model: one scalar for a whole conversation.
+    """A reward model: one scalar for a whole conversation. An ensemble comes back as one model.
 
     Raises:
         MissingArtefact: there is no model folder.
         ModelError: it does not give one score.
     """
+    if ensemble.is_ensemble(folder):
+        found = ensemble.read(folder)
+        members = [load_reward(member.folder, dtype=dtype, device=device) for member in found.members]
+        whole = ensemble.RewardEnsemble([member.model for member in members], found)
+        return LoadedModel(whole.eval().to(device), members[0].tokenizer)
     config = read_config(folder)
     tokenizer = load_tokenizer(folder)
     where: dict[str, Any] = {"dtype": dtype, "device": device}
     if config.model_type == PooledRewardModel.config_class.model_type:
-        return LoadedModel(_load_weights(PooledRewardModel, folder, **where), tokenizer)
+        pooled = _load_weights(PooledRewardModel, folder, device=device)
+        if dtype in (torch.float16, torch.bfloat16):  # the head sums up many small numbers
+            pooled.trunk.to(dtype)
+        return LoadedModel(pooled, tokenizer)
     if adapters.is_adapter(folder):
         return LoadedModel(_load_weights(AutoModelForSequenceClassification, folder, num_labels=1, **where), tokenizer)
     if getattr(config, "num_labels", None) != 1:
@@ -139,10 +149,36 @@ def load_scalar(folder: Path | str, *, device: torch.device | str = "cpu") -> Pr
     """A causal model's trunk under a new scalar head, `score`, whose weights are random.
 
     Raises:
-        ModelError: a weight of the trunk is missing, or does not fit.
+        ModelError: its architecture has no scalar head; a weight of the trunk is missing, or does not fit.
     """
+    refuse_without_scalar_head(folder)
     return _load_weights(
         AutoModelForSequenceClassification, folder, new=frozenset({"score.weight"}), num_labels=1, device=device
+    )
+
+
+def refuse_without_scalar_head(folder: Path | str) -> None:
+    """Hold a model to what a reward model is on the disk, before any work.
+
+    Raises:
+        ModelError: transformers has no `AutoModelForSequenceClassification` for its architecture, or one without
+            a linear head called `score`.
+    """
+    config = read_config(folder)
+    known = AutoModelForSequenceClassification._model_mapping
+    problem = f"transformers has none for `{config.model_type}`"
+    if type(config) in known:
+        with torch.device("meta"):
+            whole = known[type(config)](config)
+        if isinstance(getattr(whole, "score", None), torch.nn.Linear):
+            return
+        problem = f"that of `{config.model_type}` has its head elsewhere"
+    raise ModelError(
+        "a model's architecture cannot become a reward model",
+        where=str(folder),
+        expected="one with an AutoModelForSequenceClassification whose head is `score`, such as Llama or Qwen3",
+        found=problem,
+        hint="--head pooled works on any causal model",
     )
 
 

@@ -10,7 +10,9 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from palate.models.batch import Batch, by_length, pad
+from palate.models.ensemble import RewardEnsemble
 from palate.models.heads import PooledRewardModel
+from palate.models.layout import at_least_float32, scalar
 
 
 def last_token_scores(model: PreTrainedModel, batch: Batch) -> Float[Tensor, " B"]:
@@ -26,11 +28,13 @@ def last_token_scores(model: PreTrainedModel, batch: Batch) -> Float[Tensor, " B
 def token_values(model: PreTrainedModel, batch: Batch) -> Float[Tensor, "B L"]:
     """The scalar head at every position: scores of a reward model, values of a critic."""
     hidden = model.base_model(input_ids=batch.tokens_BL.to(model.device), use_cache=False).last_hidden_state
-    return model.score(hidden)[..., 0].float()  # type: ignore[no-any-return]
+    return scalar(model, hidden)
 
 
 def score_batch(model: PreTrainedModel, batch: Batch) -> Float[Tensor, " B"]:
     """Scores of padded rows."""
+    if isinstance(model, RewardEnsemble):
+        return model.reward(torch.stack([score_batch(member, batch) for member in model.members]))
     if isinstance(model, PooledRewardModel):
         return model(batch.tokens_BL.to(model.device), batch.mask_completion_BL.to(model.device))  # type: ignore[no-any-return]
     return last_token_scores(model, batch)
@@ -50,5 +54,7 @@ def scores(
     with torch.inference_mode():
         for group in by_length(lengths, rows=rows):
             batch = pad([prompts[i] for i in group], [completions[i] for i in group], pad_id=pad_id)
-            result[torch.tensor(group)] = score_batch(model, batch).float().cpu()
+            found = at_least_float32(score_batch(model, batch)).cpu()
+            result = result.to(found.dtype)
+            result[torch.tensor(group)] = found
     return result

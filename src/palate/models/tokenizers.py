@@ -18,7 +18,8 @@ from palate.core.errors import ModelError
 from palate.models import adapters
 from palate.models.template import tokens_of, turn_of
 
-_PAD = "<|pad|>"
+PAD = "<|pad|>"
+"""Added to a reward model whose tokenizer has no token to pad with. It is no part of any text."""
 _FILES = ("generation_config.json", "config.json")
 """Where a model folder names its end tokens; the first that does so counts."""
 
@@ -139,10 +140,10 @@ def with_pad_token(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -
     """
     ends, pad = ends_of(tokenizer).ids, tokenizer.pad_token_id
     if pad is None or pad in ends:
-        known = tokenizer.convert_tokens_to_ids(_PAD) if _PAD in tokenizer.get_vocab() else None
+        known = tokenizer.convert_tokens_to_ids(PAD) if PAD in tokenizer.get_vocab() else None
         if known is not None and known in ends:
-            raise ModelError("a tokenizer has no token left to pad with", expected=f"{_PAD} to be no end token")
-        tokenizer.add_special_tokens({"pad_token": _PAD})
+            raise ModelError("a tokenizer has no token left to pad with", expected=f"{PAD} to be no end token")
+        tokenizer.add_special_tokens({"pad_token": PAD})
         pad = int(tokenizer.pad_token_id)
     rows = model.get_input_embeddings().weight.shape[0]
     if pad >= rows:

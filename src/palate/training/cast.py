@@ -15,9 +15,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from palate.core.artefacts import identify
 from palate.core.ids import derive_seed
-from palate.models import adapters, load
+from palate.models import adapters, ensemble, fingerprint, load
 from palate.models.adapters import Hat, SharedBase
-from palate.models.heads import PooledRewardModel
+from palate.models.heads import PooledRewardConfig, PooledRewardModel
 from palate.models.tokenizers import pad_id_of
 from palate.training.critic import ModelCritic, RidgeCritic
 from palate.training.rl_settings import RolloutConfig
@@ -81,7 +81,8 @@ def open_cast(
         value_clip: Of a model critic.
 
     Raises:
-        ModelError: a folder is not what it should be, or an adapter belongs to another base.
+        ModelError: a folder is not what it should be, an adapter belongs to another base, or the reward model was
+            trained with another tokenizer or chat template.
         ConfigError: a reward function is not there.
     """
     learner = open_policy(config, model, device, start=start)
@@ -90,6 +91,7 @@ def open_cast(
     if is_function(reward):
         scorer = FunctionScorer(str(reward), learner.tokenizer, timeout_s=config.reward_timeout_s)
     else:
+        fingerprint.refuse_another(reward, learner.tokenizer)
         scorer = ModelScorer(_open_scorer(config, reward, learner.base, device), pad_id_of(learner.tokenizer))
     pooled = scorer.pooled if isinstance(scorer, ModelScorer) else None
     shares = pooled is not None and isinstance(reference, PreTrainedModel) and _same_weights(pooled.trunk, reference)
@@ -106,6 +108,12 @@ def _open_scorer(config: RolloutConfig, reward: Path | str, base: SharedBase | N
     if base is not None and adapters.is_adapter(reward):
         head = base.load("reward", Path(reward))
         return Hat(base, "reward", head).requires_grad_(False)
+    if base is not None and ensemble.is_ensemble(reward):
+        found = ensemble.read(reward)
+        if all(adapters.is_adapter(member.folder) for member in found.members):
+            named = [(f"reward{number}", member.folder) for number, member in enumerate(found.members)]
+            hats = [Hat(base, name, base.load(name, folder)) for name, folder in named]
+            return ensemble.RewardEnsemble(hats, found).to(device).requires_grad_(False)
     return load.load_reward(reward, dtype=config.torch_dtype, device=device).model.requires_grad_(False)
 
 
@@ -114,6 +122,9 @@ def _open_critic(
 ) -> Any:
     """A scalar model begun from the reward model, or from the SFT model with a head of zeros."""
     from_reward = pooled is None and not is_function(reward)
+    if from_reward:
+        reward = ensemble.lead(reward)
+        from_reward = load.read_config(reward).model_type != PooledRewardConfig.model_type
     base = cast.learner.base
     if base is None:
         if from_reward:

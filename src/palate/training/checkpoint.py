@@ -3,7 +3,7 @@
 One file a checkpoint, named by the number of steps behind it. It holds what every part says of itself
 (`state_dict`), torch's generators, and how long each of the run's growing files was, so that a run that
 goes on cuts them back and writes each line once. Of a model only what is trained is kept: the rest comes
-from the folder that the run began with.
+from the folder that the run began with. A file that was damaged is passed over for an older one.
 
 Checkpoints belong to the run that wrote them. They are read with `weights_only`, but never fetched from
 anywhere else.
@@ -12,17 +12,19 @@ anywhere else.
 from __future__ import annotations
 
 import os
-import pickle
 import re
 import shutil
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
-from torch import nn
+from safetensors import SafetensorError
+from torch import Tensor, nn
 
-from palate.core.errors import TrainingError
+from palate.core.errors import PalateError, TrainingError
 
 _NAME = re.compile(r"step-(\d{8})\.pt")
 
@@ -60,41 +62,95 @@ class Checkpoint(NamedTuple):
     """Bytes of each growing file."""
     parts: dict[str, Any]
     generators: dict[str, Any]
+    run: str = ""
+    """Who wrote it."""
+    damaged: tuple[str, ...] = ()
+    """Newer files that could not be read, and why."""
 
 
-def write(folder: Path, step: int, parts: Mapping[str, Stateful], sizes: Mapping[str, int], *, keep: int) -> Path:
-    """Write a checkpoint, then forget all but the newest `keep`."""
-    folder.mkdir(parents=True, exist_ok=True)
+def write(
+    folder: Path, step: int, parts: Mapping[str, Stateful], sizes: Mapping[str, int], *, keep: int, run: str = ""
+) -> Path:
+    """Write a checkpoint, then forget all but the newest `keep`, and what a kill left half-written.
+
+    Raises:
+        TrainingError: the disk does not take it. What was there before still is.
+    """
+    with in_words("a checkpoint cannot be written", folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(".step-*"):
+            left.unlink(missing_ok=True)
     payload = {
+        "run": run,
         "step": step,
         "sizes": dict(sizes),
         "parts": {name: _dump(part) for name, part in parts.items()},
         "generators": _generators(),
     }
     target = save_whole(folder / f"step-{step:08d}.pt", payload)
-    for old in _files(folder)[keep:]:
-        old.unlink(missing_ok=True)
+    kept = 0
+    for path in _files(folder):
+        newer = path.name > target.name  # damaged: the run began from an older one
+        kept += not newer
+        if newer or kept > keep:
+            path.unlink(missing_ok=True)
     return target
 
 
 def save_whole(target: Path, payload: Any) -> Path:
-    """Write a file that is seen whole or not at all, even after a loss of power."""
+    """Write a file that is seen whole or not at all, even after a loss of power.
+
+    Raises:
+        TrainingError: the disk does not take it. What was there before still is.
+    """
     staging = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        with staging.open("wb") as handle:
-            torch.save(payload, handle)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(staging, target)
-    finally:
-        staging.unlink(missing_ok=True)
-    if os.name != "nt":  # Windows opens no folders
-        directory = os.open(target.parent, os.O_RDONLY)
+    # Torch's writer answers a refusal of the disk, and an interruption, with a RuntimeError of its own.
+    with in_words("a checkpoint cannot be written", target, RuntimeError):
         try:
-            os.fsync(directory)
+            with staging.open("wb") as handle:
+                torch.save(payload, handle)
+                handle.flush()
+                os.fsync(handle.fileno())
+            os.replace(staging, target)
         finally:
-            os.close(directory)
+            staging.unlink(missing_ok=True)
+        flush_folder(target.parent)
     return target
+
+
+@contextmanager
+def in_words(what: str, where: Path, *more: type[Exception]) -> Iterator[None]:
+    """Say it in words when the disk refuses: full, read-only, gone.
+
+    Args:
+        what: Cannot be written.
+        where: It should go.
+        more: Errors that mean the same here.
+    """
+    try:
+        yield
+    except PalateError:
+        raise
+    except (OSError, SafetensorError, *more) as error:  # type: ignore[misc]
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        raise TrainingError(
+            what,
+            where=str(where),
+            found=str(error).splitlines()[0][:160],
+            hint="make room on the disk; the same command goes on from the newest checkpoint",
+        ) from error
+
+
+def flush_folder(folder: Path) -> None:
+    """Wait until a folder's list of names is on the disk."""
+    if os.name == "nt":  # Windows opens no folders
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def newest(folder: Path) -> Checkpoint | None:
@@ -103,28 +159,35 @@ def newest(folder: Path) -> Checkpoint | None:
     Raises:
         TrainingError: there are checkpoints, and none can be read.
     """
-    broken = ""
+    damaged: list[str] = []
     for path in _files(folder):
         try:
+            with zipfile.ZipFile(path) as whole:  # torch writes checksums and reads past them
+                if (bad := whole.testzip()) is not None:
+                    raise ValueError(f"{bad} is damaged")
             data = torch.load(path, map_location="cpu", weights_only=True)
-            return Checkpoint(data["step"], data["sizes"], data["parts"], data["generators"])
-        except (RuntimeError, EOFError, KeyError, OSError, pickle.UnpicklingError) as error:
-            broken = f"{path}: {str(error).splitlines()[0][:160]}"
-    if broken:
+            found = (data[name] for name in ("step", "sizes", "parts", "generators", "run"))
+            return Checkpoint(*found)._replace(damaged=tuple(damaged))
+        except Exception as error:  # noqa: BLE001 - there is no end to what damaged bytes can raise
+            damaged.append(f"{path.name}: {type(error).__name__} {error}".splitlines()[0][:160])
+    if damaged:
         raise TrainingError(
             "no checkpoint of a run can be read",
-            found=broken,
+            where=str(folder),
+            found=damaged[0],
             hint=f"delete {folder}, and the run begins again",
         )
     return None
 
 
-def restore(checkpoint: Checkpoint, parts: Mapping[str, Stateful]) -> None:
+def restore(checkpoint: Checkpoint, parts: Mapping[str, Stateful], *, run: str = "") -> None:
     """Put every part where it stood.
 
     Raises:
-        TrainingError: the checkpoint is of other parts, or of a model with other weights.
+        TrainingError: the checkpoint is of another run, of other parts, or of a model with other weights.
     """
+    if checkpoint.run != run:
+        raise TrainingError("a checkpoint belongs to another run", expected=run, found=checkpoint.run)
     if checkpoint.parts.keys() != parts.keys():
         raise TrainingError(
             "a checkpoint does not fit its run", expected=", ".join(sorted(parts)), found=", ".join(checkpoint.parts)
@@ -162,17 +225,40 @@ def _dump(part: Stateful) -> dict[str, Any]:
 
 
 def _load(name: str, part: Stateful, state: dict[str, Any]) -> None:
-    if not isinstance(part, nn.Module):
-        part.load_state_dict(state)
+    if isinstance(part, nn.Module):
+        set_weights(name, trained(part), state)
         return
-    parameters = trained(part)
-    if parameters.keys() != state.keys():
-        odd = sorted(parameters.keys() ^ state.keys())
+    try:
+        part.load_state_dict(state)
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:
+        if isinstance(error, PalateError):
+            raise
+        raise TrainingError(
+            "a checkpoint does not fit its run", where=name, found=f"{type(error).__name__}: {error}"[:160]
+        ) from error
+
+
+def set_weights(name: str, parameters: Mapping[str, nn.Parameter], state: Mapping[str, Tensor]) -> None:
+    """Put weights where they stood.
+
+    Args:
+        name: What they belong to, for the error.
+        parameters: What is to be set.
+        state: To what.
+
+    Raises:
+        TrainingError: these are the weights of another model.
+    """
+    mine = {key: tuple(parameter.shape) for key, parameter in parameters.items()}
+    theirs = {key: tuple(value.shape) for key, value in state.items()}
+    if mine != theirs:  # copy_ would stretch a smaller one without a word
+        odd = sorted(mine.keys() | theirs.keys(), key=lambda key: (mine.get(key) == theirs.get(key), key))[0]
         raise TrainingError(
             "a checkpoint does not fit its model",
-            where=name,
-            expected="the same trained weights",
-            found=", ".join(odd[:3]),
+            where=f"{name}, {odd}",
+            expected=f"shape {mine[odd]}" if odd in mine else "no such weight",
+            found=f"shape {theirs[odd]}" if odd in theirs else "no such weight",
+            hint="checkpoints belong to the run that wrote them",
         )
     with torch.no_grad():
         for key, parameter in parameters.items():

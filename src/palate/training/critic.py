@@ -36,7 +36,7 @@ class RidgeCritic:
 
     def values(self, hidden_BTD: Float[Tensor, "B T D"]) -> Float[Tensor, "B T"]:
         """Values before each token; 0 until the first fit."""
-        return (_with_one(hidden_BTD) @ self.weights).float()
+        return (_with_one(hidden_BTD) @ self.weights).to(hidden_BTD.dtype)
 
     def fit(
         self,

@@ -249,7 +249,8 @@ def _sums(learner: Learner, pairs: Sequence[Pair], config: DPOConfig) -> tuple[T
     )
     with config.arithmetic(learner.policy.device):
         found_BT = logprobs(learner.policy, laid)
-    sums, tokens = masked_sum(found_BT, laid.mask_BT, dim=1), laid.mask_BT.sum(dim=1).float()
+    sums = masked_sum(found_BT, laid.mask_BT, dim=1)
+    tokens = laid.mask_BT.sum(dim=1).to(sums.dtype)
     return torch.stack(sums.chunk(2), dim=1).cpu(), torch.stack(tokens.chunk(2), dim=1).cpu()
 
 

@@ -248,8 +248,10 @@ def _step(
         facts["clip/fraction"] += float(result.clip_fraction) * share
         facts["kl/old_new_nats"] += float(result.old_new_kl) * share
         if isinstance(cast.critic, ModelCritic):
+            with config.arithmetic(device):
+                values_BT = cast.critic.values(laid)
             loss = value_loss(
-                cast.critic.values(laid),
+                values_BT,
                 rollouts.values_BT[index, columns].to(device),
                 made["returns_BT"][index, columns].to(device),
                 mask_BT,

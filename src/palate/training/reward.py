@@ -13,14 +13,14 @@ stand in one batch (ibid., section 3.5). Soft labels: the cross-entropy with the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from palate.core.artefacts import Workspace, identify
 from palate.core.errors import ConfigError
@@ -30,16 +30,17 @@ from palate.core.records import Preference
 from palate.functional.labels import denoised_labels, smoothed_labels
 from palate.functional.pairwise import bradley_terry_accuracy, bradley_terry_loss
 from palate.functional.reward_model import centring_loss
-from palate.models import load, scoring
+from palate.models import fingerprint, load
 from palate.models.adapters import Hat
-from palate.models.batch import by_length
-from palate.models.layout import last_scores, lay, longest_row
+from palate.models.layout import longest_row
 from palate.models.tokenizers import pad_id_of, with_pad_token
-from palate.training import pooled
+from palate.training import committee, pooled
 from palate.training.checkpoint import trained
 from palate.training.optimisation import linear_schedule, optimizer_step, set_learning_rate
 from palate.training.order import Order
-from palate.training.pairs import Heldout, Pair, decided, encode, encode_some, identity, judge_heldout
+from palate.training.pairs import Pair, decided, encode, encode_some, identity
+from palate.training.reward_batch import LengthHead, Step, backward, pair_scores
+from palate.training.reward_measure import measure
 from palate.training.run import Run, RunOptions, open_run, refuse_unless_one_of, refuse_unless_positive
 from palate.training.selection import Selection
 from palate.training.settings import HeldoutConfig
@@ -77,22 +78,49 @@ class RewardConfig(HeldoutConfig):
     """Correct labels for raters who err at --flip-rate: `smoothed`, `denoised`, or `plain`."""
     flip_rate: float = 0.0
     """Share of labels that are wrong, below one half."""
+    length_head: bool = False
+    """A second head that sees only the length takes what length explains, and is dropped at the end."""
+    length_price: float = 10.0
+    """With --length-head: price of what length explains of the margins, in squared nats. A step of a few pairs
+    knows that badly: raise --batch-prompts."""
+    members: int = 1
+    """More than one: so many reward models, which differ in order and head, made into one reward."""
+    combine: str = "mean"
+    """With --members: `mean`, `worst`, `uncertainty` (mean less --pessimism times the variance), `pessimistic`
+    (between mean and worst), or `weights` (one model with the mean of all weights)."""
+    pessimism: float = 0.5
+    """With --combine uncertainty or pessimistic: how much disagreement costs."""
 
     def __post_init__(self) -> None:
         HeldoutConfig.__post_init__(self)
-        refuse_unless_positive(self, "epochs", "batch_prompts", "learning_rate", "max_tokens")
-        refuse_unless_one_of(self, head=("classification", "pooled"), labels=("plain", "smoothed", "denoised"))
+        refuse_unless_positive(
+            self, "epochs", "batch_prompts", "learning_rate", "max_tokens", "length_price", "members", "pessimism"
+        )
+        refuse_unless_one_of(
+            self,
+            head=("classification", "pooled"),
+            labels=("plain", "smoothed", "denoised"),
+            combine=("mean", "worst", "uncertainty", "pessimistic", "weights"),
+        )
         if not 0 <= self.flip_rate < 0.5 or (self.flip_rate == 0) != (self.labels == "plain"):
             raise ConfigError(
                 "--labels and --flip-rate do not fit together",
                 expected="--labels smoothed or denoised with a --flip-rate above 0 and below 0.5, or neither",
                 found=f"--labels {self.labels} --flip-rate {self.flip_rate}",
             )
-        if self.head == "pooled" and (self.tuning != "full" or self.evaluate_every or self.centring or self.flip_rate):
+        more = self.evaluate_every or self.centring or self.flip_rate or self.length_head
+        if self.head == "pooled" and (self.tuning != "full" or more):
             raise ConfigError(
                 "--head pooled learns a head alone, plainly",
-                expected="no --tuning, --evaluate-every, --centring or --labels with it",
+                expected="no --tuning, --evaluate-every, --centring, --labels or --length-head with it",
             )
+        if self.combine == "weights" and self.head == "pooled":
+            raise ConfigError("--combine weights does not fit --head pooled", expected="--head classification")
+
+    def member(self, number: int) -> RewardConfig:
+        """Settings of one of the members: another order, another head."""
+        seed = derive_seed(self.seed, "member", number)
+        return replace(self, seed=seed, members=1, combine="mean", pessimism=0.5)
 
 
 def train(
@@ -120,15 +148,29 @@ def train(
         options: Device, checkpoints, trackers.
 
     Returns:
-        The folder of the `reward` artefact. Scores have variance 1 on the training completions.
+        The folder of the `reward` artefact. Scores have variance 1 on the training completions; an ensemble's
+        members each have that, and a mean of 0.
 
     Raises:
         DataError: there is nothing to learn from.
-        ModelError: the folder holds no usable causal model.
+        ModelError: the folder holds no usable causal model, or one of an architecture without a scalar head.
     """
+    if config.head != "pooled":
+        load.refuse_without_scalar_head(model)
     inputs = {"model": identify(model), "data": data_id or identity(preferences)}
+    if config.members > 1:
+        alone = partial(train, model=model, preferences=preferences, workspace=workspace, heldout=heldout)
+        folders = [
+            alone(config.member(number), data_id=data_id, progress=progress, options=options)
+            for number in range(config.members)
+        ]
+        inputs |= {f"member_{number}": identify(folder) for number, folder in enumerate(folders)}
     with open_run(workspace, "reward", "train reward", config, inputs, progress, options) as run:
-        return run.done or _learn(config, model, preferences, heldout, run)
+        if run.done:
+            return run.done
+        if config.members > 1:
+            return _unite(config, folders, preferences, heldout, run)
+        return _learn(config, model, preferences, heldout, run)
 
 
 def _learn(
@@ -138,32 +180,44 @@ def _learn(
     limit = longest_row(reward, config.max_tokens)
     pairs = encode_some(tokenizer, preferences, limit)
     order = Order(_of_a_prompt(pairs.rows), config.batch_prompts, config.epochs, config.seed)
-    facts: dict[str, float] = {}
+    facts: dict[str, Any] = {}
     if config.head == "pooled":
         reward = pooled.fit(config, reward, tokenizer, pairs.rows, order, run)
     else:
         unseen = decided(encode(tokenizer, heldout, limit).rows)
         facts = _fit(config, reward, tokenizer, pairs.rows, unseen, order, run)
-    found = accuracy(reward.eval(), tokenizer, heldout, limit, run.folder)
-    folder = run.finish(lambda path: save(path, reward, tokenizer, config), pairs.counts | found.facts | facts)
+    found, told = measure(reward.eval(), tokenizer, heldout, limit, run)
+
+    def write(path: Path) -> None:
+        save(path, reward, tokenizer, config)
+        fingerprint.write(path, tokenizer)
+
+    folder = run.finish(write, pairs.counts | told | facts)
     run.progress.finish(f"learned from {pairs.sentence}{found.sentence}")
     return folder
 
 
-def accuracy(
-    reward: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
+def _unite(
+    config: RewardConfig,
+    folders: Sequence[Path],
+    preferences: Sequence[Preference],
     heldout: Sequence[Preference],
-    max_tokens: int,
-    folder: Path,
-) -> Heldout:
-    """How a reward model does on held-out preferences; those that are too long are left out here too."""
-    pairs = decided(encode(tokenizer, heldout, max_tokens).rows)
-    chosen, rejected = (
-        scoring.scores(reward, [p.prompt for p in pairs], sides, pad_id=pad_id_of(tokenizer))
-        for sides in ([p.chosen for p in pairs], [p.rejected for p in pairs])
-    )
-    return judge_heldout(folder, pairs, chosen - rejected)
+    run: Run,
+) -> Path:
+    """The members as one reward."""
+    tokenizer = load.load_tokenizer(folders[0])
+    limit = longest_row(load.load_reward(folders[0]).model, config.max_tokens)
+    pairs = encode_some(tokenizer, preferences, limit)
+    run.progress.start("members", 1)
+    if config.combine == "weights":
+        whole = committee.averaged(folders)
+        _unit_variance(whole.reward, pairs.rows, Step(config, pad_id_of(tokenizer), partial(loss_of, config)))
+    else:
+        whole = committee.named(folders, pairs.rows, combine=config.combine, pessimism=config.pessimism)
+    found, told = measure(whole.reward, whole.tokenizer, heldout, limit, run)
+    folder = run.finish(whole.save, pairs.counts | told)
+    run.progress.finish(f"{len(folders)} members{found.sentence}")
+    return folder
 
 
 def _open(config: RewardConfig, model: Path | str, run: Run) -> tuple[Any, PreTrainedTokenizerBase]:
@@ -202,47 +256,38 @@ def _fit(
     run: Run,
 ) -> dict[str, float]:
     """Fine-tune a model, or an adapter, with a scalar head at the last token."""
+    length = LengthHead(pairs).to(reward.device) if config.length_head else None
+    step = Step(config, pad_id_of(tokenizer), partial(loss_of, config), length, config.length_price)
     parameters = trained(reward)
+    parts: dict[str, Any] = {"reward": reward}
+    if length is not None:
+        parameters |= {"length_head": length.weight_F}
+        parts["length_head"] = length
     optimizer = torch.optim.AdamW(
         parameters.values(), lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=config.weight_decay
     )
-    selection = Selection(config, run, reward, partial(_look, reward, tokenizer, unseen, config) if unseen else None)
-    parts = {"reward": reward, "optimizer": optimizer, "selection": selection}
-    for step in run.steps("reward model", order.steps, parts):
-        factor = linear_schedule(step, order.steps, warmup=config.warmup_steps, decay_from=0.3)
+    selection = Selection(config, run, reward, partial(_look, reward, unseen, step) if unseen else None)
+    parts |= {"optimizer": optimizer, "selection": selection}
+    for number in run.steps("reward model", order.steps, parts):
+        factor = linear_schedule(number, order.steps, warmup=config.warmup_steps, decay_from=0.3)
         set_learning_rate(optimizer, config.learning_rate * factor)
-        facts = _backward(reward, tokenizer, [pairs[i] for i in order.rows(step)], config)
+        facts = backward(reward, [pairs[i] for i in order.rows(number)], step)
         facts["gradient_norm"] = optimizer_step(optimizer, parameters, max_norm=config.max_grad_norm)
-        run.log(step + 1, facts | selection.after(step + 1))
+        run.log(number + 1, facts | selection.after(number + 1))
         if selection.over:
             break
     facts = selection.settle()
-    _unit_variance(reward, tokenizer, pairs)
-    return facts
-
-
-def _backward(
-    reward: Any, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair], config: RewardConfig
-) -> dict[str, float]:
-    """Gradient of one step, in parts of like length; how it is parted changes nothing."""
-    weight = sum(pair.weight for pair in pairs)
-    facts = {"loss": 0.0, "accuracy": 0.0}
-    for part in by_length([pair.tokens for pair in pairs], rows=max(config.micro_batch // 4, 1)):
-        group = [pairs[i] for i in part]
-        scores_N2 = _scores(reward, tokenizer, group, config)
-        p_chosen_N, weights_N = (
-            torch.tensor([getattr(pair, name) for pair in group]) for name in ("p_chosen", "weight")
-        )
-        loss = loss_of(config, scores_N2, p_chosen_N, weights_N, weight)
-        loss.backward()
-        facts["loss"] += loss.item()
-        margins_N = scores_N2.detach().diff(dim=1)[:, 0].neg()
-        facts["accuracy"] += float(bradley_terry_accuracy(margins_N, p_chosen_N)) * len(group) / len(pairs)
+    _unit_variance(reward, pairs, step)
     return facts
 
 
 def loss_of(
-    config: RewardConfig, scores_N2: Tensor, p_chosen_N: Tensor, weights_N: Tensor, denominator: float | None = None
+    config: RewardConfig,
+    scores_N2: Tensor,
+    p_chosen_N: Tensor,
+    weights_N: Tensor,
+    length_N2: Tensor | None = None,
+    denominator: float | None = None,
 ) -> Tensor:
     """The loss that the settings name.
 
@@ -251,38 +296,22 @@ def loss_of(
         scores_N2: Scores (chosen, rejected).
         p_chosen_N: Soft label, before any correction.
         weights_N: Weight of each row.
+        length_N2: What a length head adds to the scores.
         denominator: Weight of the whole batch.
     """
     if config.labels != "plain":
         correct = smoothed_labels if config.labels == "smoothed" else denoised_labels
         p_chosen_N = correct(p_chosen_N, flip_rate=config.flip_rate)
-    chosen_N, rejected_N = scores_N2.unbind(1)
+    chosen_N, rejected_N = (scores_N2 if length_N2 is None else scores_N2 + length_N2).unbind(1)
     loss = bradley_terry_loss(chosen_N - rejected_N, p_chosen_N, weights_N, denominator=denominator)
     if config.centring:
+        chosen_N, rejected_N = scores_N2.unbind(1)
         loss = loss + config.centring * centring_loss(chosen_N, rejected_N, weights_N, denominator=denominator)
     return loss
 
 
-def _scores(reward: Any, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair], config: RewardConfig) -> Tensor:
-    """Scores (chosen, rejected), shape (N, 2), both from one forward pass."""
-    laid = lay(
-        [pair.prompt for pair in pairs] * 2,
-        [pair.chosen for pair in pairs] + [pair.rejected for pair in pairs],
-        pad_id=pad_id_of(tokenizer),
-        layout=config.layout,
-        device=reward.device,
-    )
-    with config.arithmetic(reward.device):
-        return torch.stack(last_scores(reward, laid).chunk(2), dim=1).cpu()
-
-
-def _look(
-    reward: Any, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair], config: RewardConfig
-) -> dict[str, float]:
-    scores_N2 = torch.zeros(len(pairs), 2)
-    with torch.inference_mode():
-        for part in by_length([pair.tokens for pair in pairs], rows=32):
-            scores_N2[part] = _scores(reward, tokenizer, [pairs[i] for i in part], config)
+def _look(reward: Any, pairs: Sequence[Pair], step: Step) -> dict[str, float]:
+    scores_N2 = pair_scores(reward, pairs, step)
     p_chosen_N = torch.tensor([pair.p_chosen for pair in pairs])
     margins_N = scores_N2[:, 0] - scores_N2[:, 1]
     return {
@@ -291,15 +320,9 @@ def _look(
     }
 
 
-def _unit_variance(reward: Any, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair]) -> None:
+def _unit_variance(reward: Any, pairs: Sequence[Pair], step: Step) -> None:
     """Scale the head so that scores have variance 1; only differences of scores mean anything."""
-    scores = scoring.scores(
-        reward,
-        [pair.prompt for pair in pairs for _ in range(2)],
-        [side for pair in pairs for side in (pair.chosen, pair.rejected)],
-        pad_id=pad_id_of(tokenizer),
-    )
-    spread = float(scores.std())
+    spread = float(pair_scores(reward, pairs, step).std())
     if spread > 1e-6:
         with torch.no_grad():
             reward.score.weight /= spread

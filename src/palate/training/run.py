@@ -16,8 +16,10 @@ A run that was killed goes on from its last checkpoint as if nothing had happene
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import os
 import signal
 import threading
 import time
@@ -111,6 +113,8 @@ class Run:
 
     def __enter__(self) -> Run:
         self._lock = _only_one(self.folder, self.manifest.id)
+        if self.done:  # killed between the artefact and the end, perhaps
+            checkpoint.forget(self._checkpoints)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -126,14 +130,17 @@ class Run:
 
         Raises:
             Interrupted: SIGTERM or Ctrl-C came; a checkpoint was written first.
+            TrainingError: a checkpoint cannot be written, or the one that is there is of another run.
         """
         found = checkpoint.newest(self._checkpoints)
         begin, sizes = (found.step, found.sizes) if found else (0, {})
         if found:
-            checkpoint.restore(found, parts)
-        for name in {METRICS, TIMES, *sizes}:
-            _cut(self.folder / name, sizes.get(name, 0))
-        self.last = _last_line(self.folder / METRICS)
+            checkpoint.restore(found, parts, run=self.manifest.id)
+            for damaged in found.damaged:
+                self.progress.note(f"a checkpoint is damaged, an older one serves: {damaged}")
+        for path in self._growing():
+            _cut(path, sizes.get(path.name, 0))
+        self.last = _last_figures(self.folder / METRICS)
         self._trackers = open_trackers(self.options.track, self.folder, self.manifest)
         self.progress.start(task, total)
         if begin:
@@ -178,17 +185,20 @@ class Run:
             tracker.log(step, numbers)
 
     def append(self, name: str, *lines: Mapping[str, Any]) -> None:
-        """Lines for one of the run's growing files. A run that goes on writes each line once."""
-        if name not in self._files:
-            self._files[name] = (self.folder / name).open("a", encoding="utf-8")
-        for line in lines:
-            self._files[name].write(json.dumps(line, ensure_ascii=False) + "\n")
-        self._files[name].flush()
+        """Lines for one of the run's growing files, `*.jsonl`. A run that goes on writes each line once."""
+        path = self.folder / name
+        with checkpoint.in_words("a run's file cannot be written", path):
+            if name not in self._files:
+                self._files[name] = path.open("a", encoding="utf-8")
+            for line in lines:
+                self._files[name].write(json.dumps(line, ensure_ascii=False) + "\n")
+            self._files[name].flush()
 
     def finish(self, write: Callable[[Path], None], facts: Mapping[str, Any] | None = None) -> Path:
         """Leave the artefact, with what came out in its manifest. Checkpoints are no longer needed then."""
         all_facts = {**self.last, **(facts or {}), "time_s": round(time.monotonic() - self.started, 2)}
-        folder = self.workspace.put(replace(self.manifest, facts=all_facts), write)
+        with checkpoint.in_words("an artefact cannot be written", self.workspace.artefacts):
+            folder = self.workspace.put(replace(self.manifest, facts=all_facts), write)
         checkpoint.forget(self._checkpoints)
         self.close()
         return folder
@@ -196,7 +206,8 @@ class Run:
     def close(self) -> None:
         """Close the files, give signals back, let others at the folder."""
         for handle in self._files.values():
-            handle.close()
+            with contextlib.suppress(OSError):  # every line was flushed; of a full disk `append` has told
+                handle.close()
         self._files.clear()
         for tracker in self._trackers:
             tracker.close()
@@ -212,8 +223,16 @@ class Run:
         return self.folder / "checkpoints"
 
     def _write_checkpoint(self, step: int, parts: Mapping[str, Stateful]) -> None:
-        sizes = {name: (self.folder / name).stat().st_size for name in self._files}
-        checkpoint.write(self._checkpoints, step, parts, sizes, keep=self.options.keep_checkpoints)
+        with checkpoint.in_words("a run's file cannot be written", self.folder):
+            for handle in self._files.values():  # a checkpoint must not outlive the lines that it counts
+                os.fsync(handle.fileno())
+        sizes = {path.name: path.stat().st_size for path in self._growing()}
+        keep = self.options.keep_checkpoints
+        checkpoint.write(self._checkpoints, step, parts, sizes, keep=keep, run=self.manifest.id)
+
+    def _growing(self) -> list[Path]:
+        """All growing files that are there, those of a process before this one included."""
+        return sorted(self.folder.glob("*.jsonl"))
 
 
 class _StopRequest:
@@ -231,7 +250,8 @@ class _StopRequest:
         if self.wanted and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.wanted = True
-        self._progress.note("stopping after this step, with a checkpoint; Ctrl-C again stops at once")
+        with contextlib.suppress(RuntimeError):  # the signal may come while a line is being printed
+            self._progress.note("stopping after this step, with a checkpoint; Ctrl-C again stops at once")
 
     def restore(self) -> None:
         """Give the signals back to whoever had them."""
@@ -257,7 +277,10 @@ def open_run(
     manifest = Manifest(kind=kind, made_by=made_by, config=settings, inputs=dict(inputs))
     run = Run(workspace, manifest, progress, options or RunOptions())
     text = json.dumps({"made_by": made_by, "config": settings, "inputs": dict(inputs)}, indent=2)
-    (run.folder / "config.json").write_text(text + "\n", encoding="utf-8")
+    path = run.folder / "config.json"
+    with checkpoint.in_words("a run's file cannot be written", path):
+        if not path.is_file() or path.read_text(encoding="utf-8") != text + "\n":
+            path.write_text(text + "\n", encoding="utf-8")
     return run
 
 
@@ -312,8 +335,10 @@ def _cut(path: Path, size: int) -> None:
             handle.truncate(size)
 
 
-def _last_line(path: Path) -> dict[str, float]:
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    found: dict[str, float] = json.loads(lines[-1]) if lines else {}
+def _last_figures(path: Path) -> dict[str, float]:
+    """The newest value of every figure: not all stand in every line."""
+    found: dict[str, float] = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        found |= json.loads(line)
     found.pop("step", None)
     return found

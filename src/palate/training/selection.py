@@ -72,9 +72,7 @@ class Selection:
             return {}
         if self.config.select == "best":
             weights = torch.load(self._file, map_location="cpu", weights_only=True)
-            with torch.no_grad():
-                for name, parameter in checkpoint.trained(self.module).items():
-                    parameter.copy_(weights[name])
+            checkpoint.set_weights(self._file.name, checkpoint.trained(self.module), weights)
         return {"best_step": self.best_step, "best_heldout": self.best}
 
     @property

@@ -20,9 +20,9 @@ MUTANTS = (
     Mutant(
         "G87",
         "the split is by row, not by prompt",
-        "preferences.dataset:freeze_demonstrations",
-        "side(d.prompt.id, heldout_fraction, seed)",
-        "side(d.id, heldout_fraction, seed)",
+        "preferences.dataset:_freeze",
+        "side(record.prompt.id, heldout_fraction, seed)",
+        "side(record.id, heldout_fraction, seed)",
     ),
     Mutant(
         "G87",
@@ -65,5 +65,19 @@ MUTANTS = (
         "training.optimisation:optimizer_step",
         "if not math.isfinite(norm):",
         "if False:",
+    ),
+    Mutant(
+        "G89",
+        "best of n is estimated as if samples were drawn with replacement",
+        "functional.best_of_n:expected_best_score",
+        "math.comb(place, n - 1) / all_subsets",
+        "((place + 1) / count) ** n - (place / count) ** n",
+    ),
+    Mutant(
+        "G89",
+        "the KL of best-of-n lacks its second term",
+        "functional.best_of_n:best_of_n_kl_nats",
+        "math.log(n) - (n - 1) / n",
+        "math.log(n)",
     ),
 )

@@ -11,14 +11,15 @@ import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import torch
 
 from palate.core.artefacts import Workspace
 from palate.core.records import Preference, Prompt
 from palate.evaluation import statistics
-from palate.functional import labels, pairwise, ranking, reward_model
+from palate.functional import ensemble, labels, pairwise, ranking, reward_model
 from palate.models import load, tiny
-from palate.preferences import aggregate
+from palate.preferences import aggregate, strengths
 from palate.training import pairs as preference_pairs
 from palate.training import reward as recipe
 from palate.training.selection import Selection
@@ -164,6 +165,30 @@ def calibration_error_is_a_weighted_gap(error: Function = statistics.calibration
     same(error([0.5] * 4, [1.0, 0.0, 1.0, 0.0], bins=1), 0.0, "a fair coin")
     found = error([0.1, 0.2, 0.3, 0.4, 0.8], [0.0, 0.0, 1.0, 0.0, 1.0], bins=2)
     same(found, (abs(0.6 - 1.0) + abs(1.2 - 1.0)) / 5, "bins of three and two")
+
+
+def strengths_know_nothing_of_their_level(fit: Function = strengths.fit) -> None:
+    """3 wins of 4 between two items: a difference of log 3, of variance 1/3 + 1, and a sum of 0 without a variance.
+
+    Catches an information of one order only, and a level that is counted as known.
+    """
+    values, inverse = fit(np.array([[[0.0, 3.0], [1.0, 0.0]]]))
+    same(values[0, 0] - values[0, 1], math.log(3), "difference of strengths")
+    same(inverse[0, 0, 0] + inverse[0, 1, 1] - 2 * inverse[0, 0, 1], 4 / 3, "its variance")
+    same(inverse[0].sum(), 0.0, "variance of the level")
+
+
+def disagreement_of_members_costs(
+    weighted: Function = ensemble.uncertainty_weighted_reward, pessimistic: Function = ensemble.pessimistic_reward
+) -> None:
+    """Scores of 1, 3 and 2: the mean less λ · 2/3, and -log mean exp(-r), between the worst and the mean.
+
+    Catches a price with the wrong sign, and a sum over members.
+    """
+    scores_MB = doubles([1.0], [3.0], [2.0])
+    same(weighted(scores_MB, weight=0.3), [1.8], "uncertainty-weighted reward")
+    by_hand = -math.log((math.exp(-1) + math.exp(-3) + math.exp(-2)) / 3)
+    same(pessimistic(scores_MB, b=1.0), [by_hand], "pessimistic reward")
 
 
 def longer_wins_is_what_the_chosen_side_is(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import tempfile
 from pathlib import Path
@@ -14,6 +15,7 @@ from palate.core.artefacts import Workspace
 from palate.core.errors import PalateError
 from palate.core.records import Comparison, Demonstration, Judgement, Preference, Prompt, Verdict
 from palate.evaluation import statistics
+from palate.functional import best_of_n
 from palate.models import layout
 from palate.preferences import aggregate, agreement, dataset, voices
 from palate.training import optimisation
@@ -170,6 +172,33 @@ def a_gradient_that_is_not_finite_stops_the_run(step: Function = optimisation.op
     with contextlib.suppress(PalateError):
         step(torch.optim.SGD([weight], lr=1.0), {"weight": weight}, max_norm=1.0)
     same(weight, [1.0, 1.0], "weights")
+
+
+def best_of_n_is_estimated_from_all_subsets(estimate: Function = best_of_n.expected_best_score) -> None:
+    """Of 1, 2 and 4 the pairs have the best 2, 4 and 4; the mean over all draws of three is the best of two.
+
+    Catches an estimate that is biased, as from draws with replacement, and one that wastes samples.
+    """
+    same(estimate(torch.tensor([4.0, 1.0, 2.0], dtype=torch.float64), 2), 10 / 3, "best of two among three")
+    values, probabilities = (0.0, 1.0, 5.0), (0.5, 0.3, 0.2)
+    draws = list(itertools.product(range(3), repeat=3))
+    found = sum(
+        math.prod(probabilities[y] for y in draw)
+        * float(estimate(torch.tensor([values[y] for y in draw], dtype=torch.float64), 2))
+        for draw in draws
+    )
+    same(found, 0.8**2 * 1 - 0.5**2 * 1 + (1 - 0.8**2) * 5, "mean estimate of the best of two")
+
+
+def the_kl_of_best_of_n_is_that_of_a_density(kl_nats: Function = best_of_n.best_of_n_kl_nats) -> None:
+    """∫ f log f of the density f(u) = n uⁿ⁻¹ of the best of n uniform numbers, summed up in small steps.
+
+    Catches log n alone, and log n + (n - 1) / n.
+    """
+    u = (torch.arange(100_000, dtype=torch.float64) + 0.5) / 100_000
+    for n in (1, 2, 7):
+        f = n * u ** (n - 1)
+        same(kl_nats(n), float((f * f.log()).mean()), f"nats of the best of {n}", within=1e-4)
 
 
 def _judgement(uid: str, rater: str, verdict: Verdict, comparison: str = "c") -> Judgement:
