@@ -28,6 +28,7 @@ from transformers.utils import logging
 from palate.core.errors import ConfigError, MissingArtefact, ModelError
 from palate.models import adapters, ensemble
 from palate.models.heads import PooledRewardModel
+from palate.models.memory import give_back_large_blocks
 from palate.models.tokenizers import load_tokenizer as load_tokenizer
 
 
@@ -241,6 +242,7 @@ def _load_weights(
             found=f"no {', '.join(missing[:3])}{more}",
             hint="copy the folder again, with all of its *.safetensors",
         )
+    give_back_large_blocks(model)
     if "quantization_config" not in settings:  # bitsandbytes has placed it already
         model = model.to(device)
     return model.eval()

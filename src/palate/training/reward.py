@@ -80,7 +80,7 @@ class RewardConfig(HeldoutConfig):
     """Share of labels that are wrong, below one half."""
     length_head: bool = False
     """A second head that sees only the length takes what length explains, and is dropped at the end."""
-    length_price: float = 10.0
+    length_price: float = 1.0
     """With --length-head: price of what length explains of the margins, in squared nats. A step of a few pairs
     knows that badly: raise --batch-prompts."""
     members: int = 1
