@@ -1,13 +1,16 @@
-"""Measure what the training core promises, cell by cell, into docs/results/core.json.
+"""Measure what the training core promises, cell by cell, into docs/results/core.json and docs/training-core.md.
 
 Each cell is a process of its own and is kept in build/core/seed-N, so that a run that was cut off goes on where
 it stood. A cell that cannot be measured here says why, and its figures are left out; nothing is made up.
+What each name averages is told by the table in the docstring of its cell's module, and stands in `about`.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import json
+import re
 import subprocess
 import sys
 import time
@@ -27,7 +30,7 @@ CELLS = {
     "memory": "scripts.core.memory",
     "real-data": "scripts.core.real_data",
 }
-"""A module with `figures(seed)` each; what a name averages stands in its rows' `about`."""
+"""A module with `figures(seed)` each."""
 _CALL = """
 import importlib, inspect, json, sys
 figures = importlib.import_module(sys.argv[1]).figures
@@ -51,14 +54,34 @@ def main() -> None:
             _measure(name, options.seed, target)
     command = f"make core-figures SEED={options.seed}"
     rows = []
+    page = ROOT / "docs" / "training-core.md"
+    text = page.read_text(encoding="utf-8")
     for name in CELLS:
         target = folder / f"{name}.json"
         if target.exists():
             cell = json.loads(target.read_text(encoding="utf-8"))
-            rows += [{**row, "command": command, "date": cell["date"]} for row in cell["rows"]]
+            told = abouts(CELLS[name])
+            found = [
+                {**row, "about": about(row["name"], told), "command": command, "date": cell["date"]}
+                for row in cell["rows"]
+            ]
+            rows += found
+            pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
+            text = pattern.sub(lambda match, found=found: f"{match[1]}{table(found)}{match[2]}", text)
+    page.write_text(text, encoding="utf-8")
     out = ROOT / "docs" / "results" / "core.json"
     out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     print(f"{len(rows)} figures in {out.relative_to(ROOT)}")
+
+
+def table(rows: list[dict[str, object]]) -> str:
+    """Figures as Markdown."""
+    lines = ["| figure | value | from | to | n | what it averages |", "|---|--:|--:|--:|--:|---|"]
+    for row in rows:
+        value, low, high = ("" if row[key] is None else f"{row[key]:.4g}" for key in ("value", "low", "high"))
+        number = "" if row["n"] is None else row["n"]
+        lines.append(f"| `{row['name']}` | {value} | {low} | {high} | {number} | {row['about']} |")
+    return "\n".join(lines) + "\n"
 
 
 def _measure(name: str, seed: int, target: Path) -> None:
@@ -77,6 +100,27 @@ def _measure(name: str, seed: int, target: Path) -> None:
     print(f"  {len(rows)} figures in {time.monotonic() - begun:.0f} s", flush=True)
     for row in rows:
         print(f"    {row['name']}: {row['value']:.6g}", flush=True)
+
+
+def abouts(module: str) -> dict[str, str]:
+    """What the names of a cell average, from the table in its docstring; a name may hold a `<placeholder>`."""
+    path = ROOT / f"{module.replace('.', '/')}.py"
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    found: dict[str, str] = {}
+    keys: list[str] = []
+    for names, what in re.findall(r"^\|\s*(.*?)\s*\|\s*(.*?)\s*\|$", text, flags=re.MULTILINE):
+        keys = re.findall(r"`(.+?)`", names) or keys
+        for key in keys:
+            found[key] = what if names else f"{found[key]} {what}"
+    return found
+
+
+def about(name: str, told: dict[str, str]) -> str:
+    """What a name averages; of several patterns the longest."""
+    fits = [key for key in told if re.fullmatch(re.sub(r"<\w+>", "[^/]+", key), name)]
+    if not fits:
+        raise LookupError(f"{name} is not in the table of its module: {', '.join(told)}")
+    return told[max(fits, key=len)]
 
 
 def _whole(row: dict[str, object]) -> dict[str, object]:

@@ -2,8 +2,8 @@
 
 | name | what it averages |
 |---|---|
-| `frontier/<algorithm>/share@kl1`, `4`, `7` | E[proxy] gained, over the most that the policy's own KL can buy |
-| `frontier/<algorithm>/kl@kl1`, `4`, `7` | KL(π ‖ π_ref) of whole sequences that it reached, in nats |
+| `frontier/<algorithm>/share@kl<nats>` | E[proxy] gained, over the most that the policy's own KL can buy |
+| `frontier/<algorithm>/kl@kl<nats>` | KL(π ‖ π_ref) of whole sequences that it reached, in nats |
 | `frontier/<algorithm>/seconds` | processor time of one learner for all three targets |
 
 Value: the mean over seeds; low and high: their range. Each seed is another language, another model and other

@@ -3,8 +3,8 @@
 | name | what it is |
 |---|---|
 | `memory/lora_share` | peak of a run with adapters over that of a full run, both less what the imports took |
-| `memory/lora_mib`, `memory/full_mib` | those peaks |
-| `memory/parameters` | of the model: a Llama from a config, with a vocabulary of 32,000 |
+| `memory/lora_mib`, `memory/full_mib` | those peaks, in MiB |
+| `memory/parameters` | parameters of the model: a Llama from a config, with a vocabulary of 32,000 |
 
 Each side is a process of its own. The kernel's high-water mark of resident memory is set back after the imports
 and read when the artefact is written. Rows have 256 tokens, 64 of them the prompt's, 4 rows to a micro-batch, float32.

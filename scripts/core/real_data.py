@@ -3,10 +3,12 @@
 | name | what it averages |
 |---|---|
 | `rasbt/accuracy` | all pairs, each judged by a model that saw neither its prompt nor its answers (5 folds) |
-| `hh/accuracy`, `hh/nll` | the same for HH harmless, and over 3 seeds of order and head; the loss in nats after a |
-| | temperature from the other folds |
-| `ukp/accuracy`, `ukp/margin_length_corr` | 4 folds of 3 debates, with `--length-head` |
-| `ukp/accuracy/plain`, `ukp/margin_length_corr/plain` | the same without it: length explains nearly all of it |
+| `hh/accuracy` | the same for HH harmless, and over 3 seeds of order and head |
+| `hh/nll` | loss of those in nats, after a temperature from the other folds; a coin has 0.693 |
+| `ukp/accuracy` | 4 folds of 3 debates, with a length head |
+| `ukp/margin_length_corr` | correlation of its margins with the extra characters |
+| `ukp/accuracy/plain` | the same without a length head: length explains nearly all of it |
+| `ukp/margin_length_corr/plain` | the correlation without a length head |
 | `<set>/longer_wins` | whoever always prefers the text with more characters, on the same pairs |
 | `<set>/linear` | word counts and logistic regression, on the same folds |
 | `hh/not_scored` | pairs of the file that have an empty side, sides of different turns, or too many tokens |

@@ -1,4 +1,10 @@
-"""Run the checks against the mutants, and say which of them nobody noticed."""
+"""Run the checks against the mutants, and say which of them nobody noticed.
+
+| name | what it counts |
+|---|---|
+| `mutants/total` | wrong variants of the real code, each put in its place in turn |
+| `mutants/killed` | those that made an assertion about a value fail; exceptions and time-outs do not count |
+"""
 
 import signal
 import time
