@@ -68,7 +68,7 @@ REWARD: Final = {
     "hh": reward.RewardConfig(learning_rate=1e-4, epochs=2, max_tokens=512),
     "rasbt": reward.RewardConfig(learning_rate=1e-3, epochs=2, max_tokens=512),
     # A length head at the full price gives up what argues well along with what is long: docs/log.md.
-    "ukp": reward.RewardConfig(learning_rate=3e-4, epochs=6, batch_prompts=1, max_tokens=512, length_price=0.03),
+    "ukp": reward.RewardConfig(learning_rate=3e-4, epochs=6, batch_prompts=1, max_tokens=512, length_price=0.045),
 }
 
 
