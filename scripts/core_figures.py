@@ -14,6 +14,7 @@ import re
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,6 +32,8 @@ CELLS = {
     "real-data": "scripts.core.real_data",
 }
 """A module with `figures(seed)` each."""
+ONE_CORE = ("exact", "frontier", "parity", "invariance", "resume", "mutants", "bradley-terry")
+"""They use one core, so two are measured at a time."""
 _CALL = """
 import importlib, inspect, json, sys
 figures = importlib.import_module(sys.argv[1]).figures
@@ -48,10 +51,15 @@ def main() -> None:
     options = parser.parse_args()
     folder = ROOT / "build" / "core" / f"seed-{options.seed}"
     folder.mkdir(parents=True, exist_ok=True)
-    for name in options.only:
-        target = folder / f"{name}.json"
-        if options.fresh or not target.exists():
-            _measure(name, options.seed, target)
+    begun = time.monotonic()
+    targets = {name: folder / f"{name}.json" for name in options.only}
+    todo = {name: target for name, target in targets.items() if options.fresh or not target.exists()}
+    together = [name for name in todo if name in ONE_CORE]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda name: _measure(name, options.seed, todo[name]), together))
+    for name in todo:
+        if name not in together:
+            _measure(name, options.seed, todo[name])
     command = f"make core-figures SEED={options.seed}"
     rows = []
     page = ROOT / "docs" / "training-core.md"
@@ -71,7 +79,7 @@ def main() -> None:
     page.write_text(text, encoding="utf-8")
     out = ROOT / "docs" / "results" / "core.json"
     out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    print(f"{len(rows)} figures in {out.relative_to(ROOT)}")
+    print(f"{len(rows)} figures in {out.relative_to(ROOT)}; {len(todo)} cells took {time.monotonic() - begun:.0f} s")
 
 
 def table(rows: list[dict[str, object]]) -> str:
@@ -97,7 +105,7 @@ def _measure(name: str, seed: int, target: Path) -> None:
     rows = [_whole(row) for row in json.loads(found[-1].removeprefix("ROWS "))]
     date = datetime.now(UTC).date().isoformat()
     target.write_text(json.dumps({"date": date, "rows": rows}, indent=1) + "\n", encoding="utf-8")
-    print(f"  {len(rows)} figures in {time.monotonic() - begun:.0f} s", flush=True)
+    print(f"{name}: {len(rows)} figures in {time.monotonic() - begun:.0f} s", flush=True)
     for row in rows:
         print(f"    {row['name']}: {row['value']:.6g}", flush=True)
 
