@@ -4,7 +4,7 @@ BIN := .venv/bin
 SEEDS ?= 5
 SEED ?= 0
 
-.PHONY: help demo quick demo-seeds real-data core-figures bug-bench resume times slow test check lock clean
+.PHONY: help demo quick demo-seeds real-data core-figures bench bug-bench resume scaling times slow test distributed check lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,20 @@ real-data: .venv/.ok  ## Every verb on the public files in PALATE_DATA, into doc
 core-figures: .venv/.trl  ## What the training core promises, measured cell by cell into docs/results/core.json
 	$(BIN)/python scripts/core_figures.py --seed $(SEED)
 
+# The opponents of `bench`, in environments of their own; PPO left TRL with 1.13.
+TRL_PYTHON ?= build/trl/bin/python
+TRL_PPO_PYTHON ?= build/trl-ppo/bin/python
+
+build/trl/bin/python: .venv/.ok
+	$(BIN)/python scripts/opponents.py build/trl 1.16.0
+
+build/trl-ppo/bin/python: .venv/.ok
+	$(BIN)/python scripts/opponents.py build/trl-ppo 1.12.0
+
+bench: .venv/.ok $(TRL_PYTHON) $(TRL_PPO_PYTHON)  ## Speed and memory in turns with TRL, into docs/results/speed.json
+	$(BIN)/palate bench --against trl --trl-python $(TRL_PYTHON) --trl-ppo-python $(TRL_PPO_PYTHON) --seed $(SEED) \
+		--out docs/results/speed.json --page docs/performance.md
+
 bug-bench: .venv/.ok  ## Break the real code in every known way; each break must be noticed
 	$(BIN)/python -m tests.bug_bench
 
@@ -40,6 +54,9 @@ resume: .venv/.ok  ## Kill every recipe at random steps, and go on
 times: .venv/.ok  ## Time installation, demo, quick and test in a fresh clone, into docs/results/times.json
 	$(BIN)/python scripts/times.py
 
+scaling: .venv/.ok  ## The arithmetic of docs/scaling.md into its tables and docs/results/scaling.json
+	$(BIN)/python -m scripts.scaling
+
 check: .venv/.ok  ## Lint, types, and who may import whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -47,7 +64,10 @@ check: .venv/.ok  ## Lint, types, and who may import whom
 	$(BIN)/lint-imports
 
 test: check  ## Every test that needs no GPU, after lint, types and the import contract
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow and not distributed"
+
+distributed: .venv/.ok  ## Every recipe in two processes, against one
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m distributed tests/distributed
 
 slow: .venv/.ok  ## Tests that take long or want an idle machine
 	$(BIN)/python -m pytest -m slow

@@ -11,7 +11,7 @@ from palate.core.artefacts import Workspace, read_manifest
 from palate.core.errors import ConfigError, DataError, TrainingError
 from palate.core.records import Demonstration, Preference, Prompt
 from palate.models import batch, chat, load, scoring
-from palate.training import dpo, ppo, pretrain, reward, rollouts, sft
+from palate.training import dpo, ppo, pretrain, reward, samplers, sft
 from palate.training.optimisation import linear_schedule
 from palate.training.run import open_run
 from tiny_models import make
@@ -176,12 +176,12 @@ class TestPPO:
 
     def test_the_first_batch_must_prove_that_sampler_and_trainer_agree(self, made, monkeypatch):
         workspace, start, scorer = made
-        real = rollouts.sampling.sample
+        real = samplers.sampling.sample
 
         def warm(model, prompts, **more):
             return real(model, prompts, **{**more, "temperature": 1.3})
 
-        monkeypatch.setattr(rollouts.sampling, "sample", warm)
+        monkeypatch.setattr(samplers.sampling, "sample", warm)
         with pytest.raises(TrainingError, match="does not agree with the sampler") as caught:
             ppo.train(self.settings(), start, scorer, PROMPTS, workspace)
         assert "temperature 1.3" in caught.value.hint

@@ -21,6 +21,7 @@ app.command("palate.cli.exports:export", name="export")
 app.command("palate.cli.train:app", name="train")
 app.command("palate.cli.chat:chat", name="chat")
 app.command("palate.cli.show:app", name="show")
+app.command("palate.cli.bench:bench", name="bench")
 
 
 def run() -> None:
@@ -33,11 +34,18 @@ def run() -> None:
     try:
         app()
     except Interrupted as stop:
-        print(stop, file=sys.stderr)
+        _say(str(stop))
         sys.exit(130)
     except PalateError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _say(f"error: {error}")
         sys.exit(2)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         sys.exit(130)
+
+
+def _say(sentence: str) -> None:
+    """Of several processes at one run the first speaks, unless it cannot know."""
+    together = sys.modules.get("palate.training.parallel")
+    if together is None or together.speaks():
+        print(sentence, file=sys.stderr)

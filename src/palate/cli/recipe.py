@@ -7,6 +7,8 @@ from typing import Annotated, TypeVar
 
 from cyclopts import Group, Parameter
 
+from palate.training import parallel
+
 T = TypeVar("T")
 Settings = Annotated[T, Parameter(name="*", group=Group("Settings", sort_key=1))]
 """Fields of a recipe's settings, an option each."""
@@ -16,4 +18,5 @@ Options = Annotated[T, Parameter(name="*", group=Group("How it runs", sort_key=2
 
 def done(folder: Path) -> None:
     """The last line of output is the artefact's folder."""
-    print(folder)
+    if parallel.world().first:
+        print(folder)

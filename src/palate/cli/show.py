@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 from transformers import PreTrainedTokenizerBase
 
+from palate.cli import plan
 from palate.cli.data import demonstrations_of, preferences_of, prompts_of
 from palate.core.errors import DataError, PalateError
 from palate.models import chat, load
@@ -26,6 +27,7 @@ from palate.training.order import Order
 from palate.training.pairs import as_rows, encode
 
 app = App(name="show", help="Look at things before they cost anything.")
+app.command(plan.plan, name="plan")
 T = TypeVar("T")
 _TRAINED = "bold bright_blue"
 _MEANS = {

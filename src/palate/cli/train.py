@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 
 from palate.cli import train_on_rewards
 from palate.cli.data import approvals_of, demonstrations_of, preferences_of
+from palate.cli.launch import on_processes
 from palate.cli.live import Live
 from palate.cli.recipe import Options, Settings, done
 from palate.core.artefacts import Workspace
@@ -45,6 +46,7 @@ def pretrain_(
     out
         Project folder; the artefact goes to `artefacts/` in it.
     """
+    on_processes(options)
     documents = []
     for file in text:
         if not file.is_file():
@@ -83,6 +85,7 @@ def sft_(
         Project folder.
     """
     load.read_config(model)  # refuse before any work
+    on_processes(options)
     rows, heldout, data_id = demonstrations_of(data, out, heldout_fraction)
     done(
         sft.train(
@@ -115,6 +118,7 @@ def reward_(
         Project folder.
     """
     load.read_config(model)
+    on_processes(options)
     rows, heldout, data_id = preferences_of(data, out, heldout_fraction)
     done(
         reward.train(
@@ -147,6 +151,7 @@ def dpo_(
         Project folder.
     """
     load.read_config(model)
+    on_processes(options)
     rows, heldout, data_id = preferences_of(data, out, heldout_fraction)
     done(
         dpo.train(
@@ -179,6 +184,7 @@ def kto_(
         Project folder.
     """
     load.read_config(model)
+    on_processes(options)
     rows, heldout, data_id = approvals_of(data, out, heldout_fraction)
     done(
         kto.train(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from palate.cli.data import prompts_of
+from palate.cli.launch import on_processes
 from palate.cli.live import Live
 from palate.cli.recipe import Options, Settings, done
 from palate.core.artefacts import Workspace
@@ -14,6 +15,7 @@ from palate.training.best_of_n import BestOfNConfig
 from palate.training.grpo import GRPOConfig
 from palate.training.online_dpo import OnlineDPOConfig
 from palate.training.ppo import PPOConfig
+from palate.training.rl_settings import RolloutOptions
 from palate.training.rloo import RLOOConfig
 from palate.training.run import RunOptions
 from palate.training.scorers import is_function
@@ -27,7 +29,7 @@ def ppo_(
     start: Path | None = None,
     out: Path = Path(),
     config: Settings[PPOConfig] = PPOConfig(),  # noqa: B008 - frozen
-    options: Options[RunOptions] = RunOptions(),  # noqa: B008
+    options: Options[RolloutOptions] = RolloutOptions(),  # noqa: B008
 ) -> None:
     """PPO against a reward: clipped ratios, and a critic.
 
@@ -46,6 +48,7 @@ def ppo_(
         Project folder.
     """
     _look(model, reward, start)
+    on_processes(options)
     rows, data_id = prompts_of(data, out)
     done(
         ppo.train(
@@ -62,7 +65,7 @@ def rloo_(
     start: Path | None = None,
     out: Path = Path(),
     config: Settings[RLOOConfig] = RLOOConfig(),  # noqa: B008
-    options: Options[RunOptions] = RunOptions(),  # noqa: B008
+    options: Options[RolloutOptions] = RolloutOptions(),  # noqa: B008
 ) -> None:
     """RLOO: each completion is held against the others to its prompt; no critic.
 
@@ -81,6 +84,7 @@ def rloo_(
         Project folder.
     """
     _look(model, reward, start)
+    on_processes(options)
     rows, data_id = prompts_of(data, out)
     done(
         rloo.train(
@@ -97,7 +101,7 @@ def grpo_(
     start: Path | None = None,
     out: Path = Path(),
     config: Settings[GRPOConfig] = GRPOConfig(),  # noqa: B008
-    options: Options[RunOptions] = RunOptions(),  # noqa: B008
+    options: Options[RolloutOptions] = RolloutOptions(),  # noqa: B008
 ) -> None:
     """GRPO: advantages within a group of completions to one prompt, clipped ratios; no critic.
 
@@ -116,6 +120,7 @@ def grpo_(
         Project folder.
     """
     _look(model, reward, start)
+    on_processes(options)
     rows, data_id = prompts_of(data, out)
     done(
         grpo.train(
@@ -132,7 +137,7 @@ def online_dpo_(
     start: Path | None = None,
     out: Path = Path(),
     config: Settings[OnlineDPOConfig] = OnlineDPOConfig(),  # noqa: B008
-    options: Options[RunOptions] = RunOptions(),  # noqa: B008
+    options: Options[RolloutOptions] = RolloutOptions(),  # noqa: B008
 ) -> None:
     """Online DPO: the reward says which of the policy's own completions is better, and DPO learns from that.
 
@@ -151,6 +156,7 @@ def online_dpo_(
         Project folder.
     """
     _look(model, reward, start)
+    on_processes(options)
     rows, data_id = prompts_of(data, out)
     done(
         online_dpo.train(
@@ -183,6 +189,7 @@ def best_of_n_(
         Project folder; the best completions go to `artefacts/dataset-…` in it, with their scores.
     """
     _look(model, reward)
+    on_processes(options)
     rows, data_id = prompts_of(data, out)
     done(
         best_of_n.train(config, model, reward, rows, Workspace(out), data_id=data_id, progress=Live(), options=options)

@@ -4,7 +4,7 @@ Shapes: `B` completions, `T` completion tokens. True in a mask means "counts".
 """
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -12,6 +12,8 @@ from torch import Tensor
 
 from palate.core.errors import ConfigError
 from palate.functional.masked import masked_sum
+
+Number = TypeVar("Number", float, Tensor)
 
 
 class ImportanceWeights(NamedTuple):
@@ -71,7 +73,21 @@ def sequence_importance(
         counted_B = torch.where(counts_B, weights_B, 0.0)
         completions = counts_B.sum()
         truncated = masked_sum((log_ratio_B > math.log(cap)).to(weights_B.dtype), counts_B) / completions
-        effective = counted_B.sum().square() / (completions * counted_B.square().sum())
+        effective = effective_share(counted_B.sum(), counted_B.square().sum(), completions=completions)
         errors_B = log_ratio_B.abs()
         largest = errors_B.amax() if errors_B.numel() else errors_B.sum() * torch.nan
     return ImportanceWeights(weights_B, truncated, effective, largest)
+
+
+def effective_share(total: Number, squares: Number, *, completions: Number) -> Number:
+    """How much of a batch is worth as much as fresh samples: (Σ w)² / (n Σ w²), in (0, 1]. Sums may come in parts.
+
+    Args:
+        total: Σ w.
+        squares: Σ w².
+        completions: n.
+
+    Source:
+        Kong 1992 (effective sample size).
+    """
+    return total * total / (completions * squares)

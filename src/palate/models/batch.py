@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from palate.functional.logprobs import token_logprobs
+from palate.models.flat.tree import groups_of
+from palate.models.layout import lay, logprobs
 
 
 class Batch(NamedTuple):
@@ -45,30 +46,39 @@ def pad(prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]], 
     return Batch(tokens_BL, mask_completion_BL, mask_real_BL)
 
 
-def logprobs_of(
-    model: PreTrainedModel, batch: Batch, *, temperature: float = 1.0
-) -> tuple[Float[Tensor, "B L-1"], Bool[Tensor, "B L-1"]]:
-    """Log-probability of each token given those before it, and where it counts.
-
-    Args:
-        model: A causal model.
-        batch: Padded on the right.
-        temperature: The one that the completions were sampled at.
-
-    Returns:
-        `(logprobs, mask)`, both of shape (B, L - 1): entry `i` belongs to token `i + 1`; the mask
-        is True on completion tokens.
-    """
-    logits = model(input_ids=batch.tokens_BL, use_cache=False).logits[:, :-1]
-    if temperature != 1.0:
-        logits = logits / temperature
-    return token_logprobs(logits, batch.tokens_BL[:, 1:]), batch.mask_completion_BL[:, 1:]
-
-
 def by_length(lengths: Sequence[int], *, rows: int) -> list[list[int]]:
     """Indices in groups of at most `rows`, rows of like length together, so that little is padded."""
     order = sorted(range(len(lengths)), key=lambda index: (lengths[index], index))
     return [order[start : start + rows] for start in range(0, len(order), rows)]
+
+
+def by_prompt(
+    prompts: Sequence[Sequence[int]], lengths: Sequence[int], *, rows: int, tokens: int = 0, sides: int = 1
+) -> list[list[int]]:
+    """As `by_length`, but rows with the same prompt stay together, for a layout that computes it once.
+
+    Args:
+        prompts: Token ids, one a row.
+        lengths: Tokens of prompt and completion; of the longest where a row has several.
+        rows: Most rows of a group; those of one prompt are parted only if there are more.
+        tokens: Most tokens of a group, a prompt counted once; 0 sets no limit, and a single bundle may have more.
+        sides: Completions of a row.
+    """
+    bundles = []
+    for group in groups_of(prompts):
+        order = sorted(group.rows, key=lambda row: (lengths[row], row))
+        bundles += [order[start : start + rows] for start in range(0, len(order), rows)]
+    result: list[list[int]] = []
+    held = 0
+    for bundle in sorted(bundles, key=lambda bundle: (lengths[bundle[-1]], bundle)):
+        prompt = len(prompts[bundle[0]])
+        size = prompt + sides * sum(lengths[row] - prompt for row in bundle)
+        if not result or len(result[-1]) + len(bundle) > rows or (tokens and held + size > tokens):
+            result.append([])
+            held = 0
+        result[-1] += bundle
+        held += size
+    return result
 
 
 def completion_logprobs(
@@ -84,10 +94,10 @@ def completion_logprobs(
     result: list[Tensor | None] = [None] * len(prompts)
     lengths = [len(p) + len(c) for p, c in zip(prompts, completions, strict=True)]
     with torch.inference_mode():
-        for group in by_length(lengths, rows=rows):
-            batch = pad([prompts[i] for i in group], [completions[i] for i in group], pad_id=pad_id)
-            logprobs, _ = logprobs_of(model, batch, temperature=temperature)
+        for group in by_prompt(prompts, lengths, rows=rows):
+            some = [prompts[i] for i in group], [completions[i] for i in group]
+            laid = lay(*some, pad_id=pad_id, layout="shared", device=model.device)
+            found_BT = logprobs(model, laid, temperature=temperature)
             for row, index in enumerate(group):
-                start = len(prompts[index]) - 1
-                result[index] = logprobs[row, start : start + len(completions[index])].clone()
+                result[index] = found_BT[row, : len(completions[index])].clone()
     return [row for row in result if row is not None]

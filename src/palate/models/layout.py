@@ -1,7 +1,9 @@
 """How rows of different lengths lie in a tensor, and how to ask a model about their completions wherever they lie.
 
-Three layouts: padded on the `right`, padded on the `left`, or `packed` into one long row whose parts cannot see
-each other. They give the same numbers but for rounding; what differs is how much is computed for nothing.
+Four layouts: padded on the `right`, padded on the `left`, `packed` into one long row whose parts cannot see each
+other, or `shared`: no padding, and a prompt that several rows begin with only once. They give the same numbers but for
+rounding; what differs is how much is computed for nothing. `shared` needs a forward pass of our own, which is written
+for the Llama family; for any other model its rows are padded on the right, and the log says so.
 
 Everything comes back as (B, T), completion tokens from the left, whatever the layout was. Shapes: B sequences,
 T completion tokens, V vocabulary, S tokens of the rows as they lie.
@@ -10,7 +12,9 @@ T completion tokens, V vocabulary, S tokens of the rows as they lie.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import torch
@@ -19,15 +23,18 @@ from torch import Tensor
 
 from palate.core.errors import DataError
 from palate.functional.logprobs import token_logprobs
+from palate.models.flat import forward
+from palate.models.flat.family import Family, Unknown, examine
+from palate.models.flat.tree import Tree, plant
 
-LAYOUTS = ("right", "left", "packed")
+LAYOUTS = ("shared", "right", "left", "packed")
 
 
 class Laid(NamedTuple):
     """Rows as a model takes them, and where their completions are."""
 
     inputs: dict[str, Tensor]
-    """Arguments of the model: token ids; where they are needed, the mask and the positions too."""
+    """Arguments of the model: token ids; where they are needed, the mask and the positions too. Empty with a tree."""
     row_BT: Int[Tensor, "B T"]
     """Row of the state before each completion token."""
     column_BT: Int[Tensor, "B T"]
@@ -38,6 +45,10 @@ class Laid(NamedTuple):
     """True on completion tokens, the end token included."""
     last: tuple[Int[Tensor, " B"], Int[Tensor, " B"]]
     """Row and column of each row's last token."""
+    tree: Tree | None = None
+    """With `shared`: the rows in one line, which is row 0."""
+    padded: Callable[[], Laid] | None = None
+    """With `shared`: the same rows for a model that cannot take a tree."""
 
 
 def lay(
@@ -55,7 +66,7 @@ def lay(
         prompts: Token ids, at least one a row.
         completions: Token ids, the end token included.
         pad_id: What stands where nothing is.
-        layout: `right`, `left` or `packed`.
+        layout: `shared`, `right`, `left` or `packed`.
         device: Where the tensors go.
         counts: Of each completion token whether it counts; None counts all. In a conversation, what the user
             says after the first answer does not.
@@ -63,39 +74,37 @@ def lay(
     Raises:
         DataError: a prompt is empty, so nothing predicts the completion's first token.
     """
-    whole = [[*prompt, *completion] for prompt, completion in zip(prompts, completions, strict=True)]
     for index, prompt in enumerate(prompts):
         if not len(prompt):
             raise DataError("a prompt has no tokens", where=f"row {index} of a batch", expected="at least one")
-    lengths = [len(row) for row in whole]
-    width, count = max(lengths), max(map(len, completions))
-    if layout == "packed":
-        starts = [sum(lengths[:row]) for row in range(len(lengths))]
-        inputs = _packed(whole, starts)
-        rows = [0] * len(whole)
+    tree, padded, inputs = None, None, dict[str, Tensor]()
+    if layout == "shared":
+        planted = plant(prompts, completions)
+        tree, rows, before, first = planted.tree.to(device), [0] * len(prompts), planted.last_prompt, planted.first
+        padded = partial(lay, prompts, completions, pad_id=pad_id, layout="right", device=device, counts=counts)
     else:
-        starts = [width - length if layout == "left" else 0 for length in lengths]
-        inputs = _padded(whole, starts, width, pad_id, left=layout == "left")
-        rows = list(range(len(whole)))
-    before_B = torch.tensor([start + len(prompt) - 1 for start, prompt in zip(starts, prompts, strict=True)])
-    offset_T = torch.arange(count)
-    mask_BT = offset_T[None] < torch.tensor([len(completion) for completion in completions])[:, None]
-    tokens_BT = torch.full((len(whole), count), pad_id)
-    for row, completion in enumerate(completions):
-        tokens_BT[row, : len(completion)] = torch.tensor(completion, dtype=torch.long)
-    column_BT = torch.where(mask_BT, before_B[:, None] + offset_T[None], before_B[:, None])
+        inputs, rows, before = _rectangle(prompts, completions, pad_id, layout)
+        first = [place + 1 for place in before]
+    lengths_B = torch.tensor([len(completion) for completion in completions])
+    offset_T = torch.arange(int(lengths_B.max()))
+    before_B, first_B, row_B = torch.tensor(before), torch.tensor(first), torch.tensor(rows)
+    there_BT = offset_T[None] < lengths_B[:, None]
+    mask_BT, tokens_BT = there_BT.clone(), torch.full(there_BT.shape, pad_id)
+    tokens_BT[there_BT] = torch.tensor([token for completion in completions for token in completion], dtype=torch.long)
+    column_BT = torch.where(there_BT & (offset_T[None] > 0), first_B[:, None] + offset_T[None] - 1, before_B[:, None])
+    last_B = torch.where(lengths_B > 0, first_B + lengths_B - 1, before_B)
     if counts is not None:
         for row, flags in enumerate(counts):
             mask_BT[row, : len(flags)] &= torch.tensor(flags, dtype=torch.bool)
-    row_BT = torch.tensor(rows)[:, None].expand(-1, count)
-    last_B = torch.tensor([start + length - 1 for start, length in zip(starts, lengths, strict=True)])
     return Laid(
         {name: value.to(device) for name, value in inputs.items()},
-        row_BT.to(device),
+        row_B[:, None].expand(mask_BT.shape).to(device),
         column_BT.to(device),
         tokens_BT.to(device),
         mask_BT.to(device),
-        (torch.tensor(rows).to(device), last_B.to(device)),
+        (row_B.to(device), last_B.to(device)),
+        tree,
+        padded,
     )
 
 
@@ -107,28 +116,31 @@ def logprobs(model: Any, laid: Laid, *, temperature: float = 1.0) -> Float[Tenso
         laid: Its rows.
         temperature: The one that the completions were sampled at.
     """
-    return _logprobs(model, laid, temperature)[0]
+    return _logprobs(model, laid, temperature, entropy=False)[0]
 
 
 def logprobs_and_entropy(
     model: Any, laid: Laid, *, temperature: float = 1.0
 ) -> tuple[Float[Tensor, "B T"], Float[Tensor, "B T"]]:
     """As `logprobs`, with the entropy of each distribution in nats (no gradient)."""
-    found_BT, logits_BTV = _logprobs(model, laid, temperature)
-    with torch.no_grad():
-        entropy_BT = torch.distributions.Categorical(logits=logits_BTV.detach()).entropy()
-    return found_BT, entropy_BT
+    return _logprobs(model, laid, temperature, entropy=True)
+
+
+def states(model: Any, laid: Laid) -> Float[Tensor, "B T D"]:
+    """The last hidden state before each completion token."""
+    hidden, laid = _hidden(model, laid)
+    return hidden[laid.row_BT, laid.column_BT]
 
 
 def values(model: Any, laid: Laid) -> Float[Tensor, "B T"]:
     """The scalar head at the state before each completion token."""
-    hidden = model.base_model(**_inputs(model, laid), use_cache=False).last_hidden_state
-    return scalar(model, hidden[laid.row_BT, laid.column_BT])
+    hidden, laid = _hidden(model, laid)
+    return scalar(model, hidden)[laid.row_BT, laid.column_BT]
 
 
 def last_scores(model: Any, laid: Laid) -> Float[Tensor, " B"]:
     """The scalar head at each completion's last token: counted, not searched by pad id."""
-    hidden = model.base_model(**_inputs(model, laid), use_cache=False).last_hidden_state
+    hidden, laid = _hidden(model, laid)
     return scalar(model, hidden[laid.last])
 
 
@@ -142,7 +154,11 @@ def at_least_float32(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
-def _logprobs(model: Any, laid: Laid, temperature: float) -> tuple[Tensor, Tensor]:
+def _logprobs(model: Any, laid: Laid, temperature: float, *, entropy: bool) -> tuple[Tensor, Tensor]:
+    """Log-probs, and entropies if they are wanted."""
+    family, laid = _fitted(model, laid)
+    if family is not None and laid.tree is not None and family.head is not None:
+        return _tree_logprobs(family, laid, laid.tree, temperature, entropy)
     width = laid.inputs["input_ids"].shape[1]
     first = int(laid.column_BT.min())
     keep = {"logits_to_keep": width - first} if first and _keeps(model) else {}
@@ -151,7 +167,53 @@ def _logprobs(model: Any, laid: Laid, temperature: float) -> tuple[Tensor, Tenso
     logits_BTV = at_least_float32(logits_BTV)
     if temperature != 1.0:
         logits_BTV = logits_BTV / temperature
-    return token_logprobs(logits_BTV, laid.tokens_BT), logits_BTV
+    with torch.no_grad():
+        entropy_BT = torch.distributions.Categorical(logits=logits_BTV.detach()).entropy() if entropy else logits_BTV
+    return token_logprobs(logits_BTV, laid.tokens_BT), entropy_BT
+
+
+def _tree_logprobs(family: Family, laid: Laid, tree: Tree, temperature: float, entropy: bool) -> tuple[Tensor, Tensor]:
+    """As `_logprobs`, on a tree, for the tokens that count; 0 elsewhere."""
+    states_SD = forward.hidden_states(family, tree)
+    places_N = laid.column_BT[laid.mask_BT]
+    found = forward.next_token_logprobs(
+        family,
+        states_SD.index_select(0, places_N),
+        laid.tokens_BT[laid.mask_BT],
+        temperature=temperature,
+        entropy=entropy,
+    )
+    empty_BT = found.logprobs_N.new_zeros(laid.mask_BT.shape)
+    logprobs_BT = empty_BT.masked_scatter(laid.mask_BT, found.logprobs_N)
+    return logprobs_BT, empty_BT.masked_scatter(laid.mask_BT, found.entropy_N) if entropy else empty_BT
+
+
+def _hidden(model: Any, laid: Laid) -> tuple[Tensor, Laid]:
+    """Last hidden states, and how the rows lie in them."""
+    family, laid = _fitted(model, laid)
+    if family is not None and laid.tree is not None:
+        return forward.hidden_states(family, laid.tree)[None], laid
+    return model.base_model(**_inputs(model, laid), use_cache=False).last_hidden_state, laid
+
+
+def _fitted(model: Any, laid: Laid) -> tuple[Family | None, Laid]:
+    """What a tree goes through; for a model that cannot take one, none, and the rows padded on the right."""
+    if laid.tree is None or laid.padded is None:
+        return None, laid
+    found = examine(model)
+    if isinstance(found, Unknown):
+        _tell(found.reason)
+    elif not forward.fits(found, laid.tree):
+        _tell(f"its own forward pass is used: rows of more than {found.window} tokens go through a sliding window")
+    else:
+        return found, laid
+    return None, laid.padded()
+
+
+@lru_cache
+def _tell(reason: str) -> None:
+    """Once a process for each reason."""
+    logging.getLogger(__name__).info("layout shared, for a model: %s", reason)
 
 
 def _inputs(model: Any, laid: Laid) -> dict[str, Tensor]:
@@ -163,6 +225,24 @@ def _keeps(model: Any) -> bool:
     """Whether a model can leave out the logits of the first columns."""
     inner = getattr(model, "shared", None)
     return "logits_to_keep" in inspect.signature((inner.model if inner else model).forward).parameters
+
+
+def _rectangle(
+    prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]], pad_id: int, layout: str
+) -> tuple[dict[str, Tensor], list[int], list[int]]:
+    """Arguments of a model, and the row and the column of each prompt's last token."""
+    whole = [[*prompt, *completion] for prompt, completion in zip(prompts, completions, strict=True)]
+    lengths = [len(row) for row in whole]
+    width = max(lengths)
+    if layout == "packed":
+        starts = [sum(lengths[:row]) for row in range(len(lengths))]
+        inputs = _packed(whole, starts)
+        rows = [0] * len(whole)
+    else:
+        starts = [width - length if layout == "left" else 0 for length in lengths]
+        inputs = _padded(whole, starts, width, pad_id, left=layout == "left")
+        rows = list(range(len(whole)))
+    return inputs, rows, [start + len(prompt) - 1 for start, prompt in zip(starts, prompts, strict=True)]
 
 
 def _padded(

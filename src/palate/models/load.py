@@ -8,13 +8,14 @@ back as its base with the adapter merged.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
+from torch import Tensor
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -29,6 +30,7 @@ from palate.core.errors import ConfigError, MissingArtefact, ModelError
 from palate.models import adapters, ensemble
 from palate.models.heads import PooledRewardModel
 from palate.models.memory import give_back_large_blocks
+from palate.models.room import refuse_without_room
 from palate.models.tokenizers import load_tokenizer as load_tokenizer
 
 
@@ -215,6 +217,8 @@ def _load_weights(
         below = _load_weights(auto_class, base, new=new | {"score.weight"}, dtype=dtype, device=device, **settings)
         return adapters.merge(below, Path(folder)).eval()
     try:
+        if "quantization_config" not in settings:
+            refuse_without_room(folder, dtype, device)
         with _no_load_report():
             model, report = auto_class.from_pretrained(
                 str(folder),
@@ -259,7 +263,19 @@ def _no_load_report() -> Iterator[None]:
         logging.set_verbosity(before)
 
 
-def save(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Write weights (safetensors), configuration and tokenizer, so that transformers opens them."""
-    model.save_pretrained(str(folder))
+def save(
+    folder: Path,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    weights: Mapping[str, Tensor] | None = None,
+) -> None:
+    """Write weights (safetensors), configuration and tokenizer, so that transformers opens them.
+
+    Args:
+        folder: Where to.
+        model: What to write.
+        tokenizer: Its tokenizer.
+        weights: Its weights, where the model itself has only a part of them.
+    """
+    model.save_pretrained(str(folder), state_dict=None if weights is None else dict(weights))
     tokenizer.save_pretrained(str(folder))

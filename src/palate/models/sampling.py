@@ -1,29 +1,32 @@
 """Sample completions with a KV cache, and keep the exact probability of every token.
 
-Rows whose prompts are about as long walk through the same positions together: where one prompt is
-longer than another, its own tokens are fed instead of sampled ones. So there is no padding on the
-left, no attention mask, and any causal model works. A row draws its randomness from a seed of its
-own, all of it before the first token; which rows stand beside it does not matter. Finished rows leave the batch.
+A row draws its randomness from a seed of its own; which rows stand beside it does not matter. Decoders of the Llama
+family run on an engine of our own (`flat.engine`), any other model on its own forward pass (`plain_sampling`). Both
+give the same tokens and the same log-probabilities, but for rounding.
 """
 
 from __future__ import annotations
 
+import functools
+import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
-from torch import Tensor
-from transformers import DynamicCache, PreTrainedModel
-from transformers.cache_utils import DynamicLayer
+from transformers import PreTrainedModel
 
 from palate.core.errors import ConfigError
 from palate.core.ids import derive_seed
+from palate.models import plain_sampling
+from palate.models.flat import engine
+from palate.models.flat.family import Family, Unknown, examine
+from palate.models.flat.weights import fuse
+from palate.models.request import Request, Row
 
-_SPREAD = 8
-"""Prompts in one batch differ by at most so many tokens."""
-_COMPACT_BELOW = 0.75
-"""Finished rows are dropped from the cache when fewer than this share are alive."""
+_STEADY: Final = ("default", "linear", "llama3", "yarn")
+"""Kinds of rotary frequencies that do not depend on the length of a row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,50 +44,6 @@ class Sampled:
     def finished(self) -> bool:
         """Whether it stopped by itself."""
         return self.end is not None
-
-
-class _ReservedLayer(DynamicLayer):  # type: ignore[misc]
-    """A cache layer with room for what will come, so that a step copies nothing."""
-
-    def __init__(self, capacity: int) -> None:
-        super().__init__()
-        self.room = capacity
-        self.used = 0
-
-    def update(self, key_states: Tensor, value_states: Tensor, *_: object, **__: object) -> tuple[Tensor, Tensor]:
-        """Append in place; return everything so far."""
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-            rows, heads, _step, size = key_states.shape
-            self.room_keys = key_states.new_empty(rows, heads, self.room, size)
-            self.room_values = value_states.new_empty(rows, heads, self.room, value_states.shape[-1])
-        end = self.used + key_states.shape[-2]
-        self.room_keys[:, :, self.used : end] = key_states
-        self.room_values[:, :, self.used : end] = value_states
-        self.used = end
-        self.keys, self.values = self.room_keys[:, :, :end], self.room_values[:, :, :end]
-        return self.keys, self.values
-
-    def keep(self, rows: Tensor) -> None:
-        """Drop all rows but these."""
-        self.room_keys, self.room_values = self.room_keys[rows], self.room_values[rows]
-        self.keys = self.room_keys[:, :, : self.used]
-        self.values = self.room_values[:, :, : self.used]
-
-
-def _cache(model: PreTrainedModel, capacity: int) -> DynamicCache:
-    cache = DynamicCache(config=model.config)
-    # A sliding window or a state-space layer keeps its own kind; only plain layers are replaced.
-    cache.layers = [_ReservedLayer(capacity) if type(old) is DynamicLayer else old for old in cache.layers]
-    return cache
-
-
-def _keep(cache: DynamicCache, rows: Tensor) -> None:
-    for layer in cache.layers:
-        if isinstance(layer, _ReservedLayer):
-            layer.keep(rows)
-        else:
-            layer.batch_select_indices(rows)
 
 
 def row_seeds(seed: int, rows: Iterable[int]) -> list[int]:
@@ -124,24 +83,50 @@ def sample(
     ends = sorted({eos_id} if isinstance(eos_id, int) else set(eos_id))
     seeds = row_seeds(seed, range(len(prompts))) if seeds is None else seeds
     _refuse(model, prompts, ends, seeds, max_new_tokens, temperature)
-    result: list[Sampled | None] = [None] * len(prompts)
-    done = 0
+    request = Request(
+        prompts=prompts,
+        uniforms=lambda row: _uniforms(seeds[row], max_new_tokens),
+        ends=ends,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+    )
     with torch.inference_mode():
-        for group in _groups([len(p) for p in prompts], rows):
-            batch = _sample_group(
-                model,
-                [prompts[i] for i in group],
-                torch.from_numpy(np.stack([_uniforms(seeds[i], max_new_tokens) for i in group])),
-                ends,
-                max_new_tokens,
-                temperature,
-            )
-            for index, sampled in zip(group, batch, strict=True):
-                result[index] = sampled
-            done += len(group)
-            if report is not None:
-                report(done)
-    return [row for row in result if row is not None]
+        return [
+            Sampled(tokens=row.tokens, logprobs=row.logprobs, end=_end(row.tokens[-1], ends))
+            for row in _run(model, request, rows, report)
+        ]
+
+
+def _run(model: PreTrainedModel, request: Request, rows: int, report: Callable[[int], None] | None) -> list[Row]:
+    family = _known(model, request)
+    if family is None:
+        return plain_sampling.run(model, request, rows=rows, report=report)
+    kind = model.device.type
+    half = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
+    with torch.autocast(kind, enabled=False):
+        return engine.run(fuse(family, half), request, slots=rows, report=report)
+
+
+def _known(model: PreTrainedModel, request: Request) -> Family | None:
+    """The model as a decoder that the engine knows, or None, which is said once for each kind of model."""
+    found = examine(model)
+    if isinstance(found, Unknown):
+        _say(found.reason)
+        return None
+    longest = max(map(len, request.prompts), default=0) + request.max_new_tokens
+    if found.window is not None and longest > found.window:
+        _say(f"its own forward pass is used: rows of {longest} tokens are longer than its window of {found.window}")
+        return None
+    if found.rotary.rope_type not in _STEADY:
+        _say(f"its own forward pass is used: its rotations ({found.rotary.rope_type}) depend on the length of a row")
+        return None
+    return found
+
+
+@functools.cache
+def _say(reason: str) -> None:
+    """Once a process."""
+    logging.getLogger(__name__).info("sampling: %s", reason)
 
 
 def _refuse(
@@ -175,87 +160,6 @@ def _uniforms(seed: int, count: int) -> np.ndarray:
     return np.random.Generator(np.random.Philox(key=seed)).random(count)
 
 
-def _groups(lengths: Sequence[int], rows: int) -> list[list[int]]:
-    order = sorted(range(len(lengths)), key=lambda index: (lengths[index], index))
-    groups: list[list[int]] = []
-    for index in order:
-        group = groups[-1] if groups else None
-        if group is None or len(group) >= rows or lengths[index] - lengths[group[0]] > _SPREAD:
-            groups.append([index])
-        else:
-            group.append(index)
-    return groups
-
-
-def _sample_group(
-    model: PreTrainedModel,
-    prompts: list[Sequence[int]],
-    uniforms_BT: Tensor,
-    ends: Sequence[int],
-    max_new_tokens: int,
-    temperature: float,
-) -> list[Sampled]:
-    device, count = model.device, len(prompts)
-    lengths = torch.tensor([len(p) for p in prompts])
-    ends_E = torch.tensor(ends, device=device)
-    shortest, longest = int(lengths.min()), int(lengths.max())
-    forced = torch.full((count, longest), ends[0], dtype=torch.long)
-    for row, prompt in enumerate(prompts):
-        forced[row, : len(prompt)] = torch.tensor(prompt)
-    forced, lengths, uniforms_BT = forced.to(device), lengths.to(device), uniforms_BT.to(device)
-    tokens_BT = torch.full((count, max_new_tokens), ends[0], dtype=torch.long, device=device)
-    logprobs_BT = torch.zeros(count, max_new_tokens, dtype=_exact(model.dtype), device=device)
-    counts = torch.zeros(count, dtype=torch.long, device=device)
-    slots = torch.arange(count, device=device)  # which row each row of the cache belongs to
-    going = torch.ones(count, dtype=torch.bool, device=device)
-    cache = _cache(model, longest + max_new_tokens)
-    step_input, position = forced[:, :shortest], shortest
-    while True:
-        logits = model(input_ids=step_input, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[:, -1]
-        column = position - lengths[slots]  # which completion token comes next; negative: still prompt
-        at = column.clamp(0, max_new_tokens - 1)
-        drawn, logprob = _draw(logits, uniforms_BT[slots, at], temperature)
-        if position < longest:
-            drawn = torch.where(column >= 0, drawn, forced[slots, position])
-        drawing = going & (column >= 0)
-        rows, where = slots[drawing], at[drawing]
-        tokens_BT[rows, where], logprobs_BT[rows, where] = drawn[drawing], logprob[drawing]
-        counts[rows] = where + 1
-        ended = drawing & (drawn[:, None] == ends_E).any(dim=1)
-        going = going & ~ended & (column < max_new_tokens - 1)
-        if not going.any():
-            break
-        step_input, position = drawn[:, None], position + 1
-        if going.sum() < _COMPACT_BELOW * len(slots):
-            keep = going.nonzero()[:, 0]
-            _keep(cache, keep)
-            slots, step_input, going = slots[keep], step_input[keep], going[keep]
-    return [
-        Sampled(tokens=tokens[:length], logprobs=logprobs[:length], end=_end(tokens[length - 1], ends))
-        for tokens, logprobs, length in zip(tokens_BT.tolist(), logprobs_BT.tolist(), counts.tolist(), strict=True)
-    ]
-
-
 def _end(last: int, ends: Sequence[int]) -> int | None:
     """A row stops at its first end token, so its last token tells."""
     return last if last in ends else None
-
-
-def _exact(dtype: torch.dtype) -> torch.dtype:
-    """Half precision is too coarse for probabilities."""
-    return torch.float64 if dtype == torch.float64 else torch.float32
-
-
-def _draw(logits_BV: Tensor, uniforms_B: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """Inverse-CDF draw and its log-prob; one uniform number a row is all the randomness."""
-    logits_BV = logits_BV.to(_exact(logits_BV.dtype))
-    if temperature == 0:
-        logprobs_BV = torch.log_softmax(logits_BV, dim=-1)
-        best = logits_BV.argmax(dim=-1)
-        return best, logprobs_BV.gather(1, best[:, None])[:, 0]
-    logprobs_BV = torch.log_softmax(logits_BV / temperature, dim=-1)
-    cdf_BV = logprobs_BV.exp().cumsum(dim=-1)
-    # Scaled by the total, so that rounding can never point past the last token.
-    target = (uniforms_B.to(cdf_BV.dtype) * cdf_BV[:, -1])[:, None]
-    drawn = torch.searchsorted(cdf_BV, target, right=True).clamp(max=logits_BV.shape[1] - 1)
-    return drawn[:, 0], logprobs_BV.gather(1, drawn)[:, 0]

@@ -9,35 +9,10 @@ from jaxtyping import Float
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from palate.models.batch import Batch, by_length, pad
+from palate.models.batch import by_prompt, pad
 from palate.models.ensemble import RewardEnsemble
 from palate.models.heads import PooledRewardModel
-from palate.models.layout import at_least_float32, scalar
-
-
-def last_token_scores(model: PreTrainedModel, batch: Batch) -> Float[Tensor, " B"]:
-    """Scores of an `AutoModelForSequenceClassification(num_labels=1)` at each row's last real token.
-
-    The position is counted, not searched by pad id, so a pad token inside the text does no harm.
-    """
-    values_BL = token_values(model, batch)
-    last = batch.mask_real_BL.sum(dim=1).to(values_BL.device) - 1
-    return values_BL[torch.arange(len(last), device=last.device), last]
-
-
-def token_values(model: PreTrainedModel, batch: Batch) -> Float[Tensor, "B L"]:
-    """The scalar head at every position: scores of a reward model, values of a critic."""
-    hidden = model.base_model(input_ids=batch.tokens_BL.to(model.device), use_cache=False).last_hidden_state
-    return scalar(model, hidden)
-
-
-def score_batch(model: PreTrainedModel, batch: Batch) -> Float[Tensor, " B"]:
-    """Scores of padded rows."""
-    if isinstance(model, RewardEnsemble):
-        return model.reward(torch.stack([score_batch(member, batch) for member in model.members]))
-    if isinstance(model, PooledRewardModel):
-        return model(batch.tokens_BL.to(model.device), batch.mask_completion_BL.to(model.device))  # type: ignore[no-any-return]
-    return last_token_scores(model, batch)
+from palate.models.layout import at_least_float32, last_scores, lay
 
 
 def scores(
@@ -52,9 +27,21 @@ def scores(
     result = torch.zeros(len(prompts))
     lengths = [len(p) + len(c) for p, c in zip(prompts, completions, strict=True)]
     with torch.inference_mode():
-        for group in by_length(lengths, rows=rows):
-            batch = pad([prompts[i] for i in group], [completions[i] for i in group], pad_id=pad_id)
-            found = at_least_float32(score_batch(model, batch)).cpu()
+        for group in by_prompt(prompts, lengths, rows=rows):
+            some = [prompts[i] for i in group], [completions[i] for i in group]
+            found = at_least_float32(_scores(model, *some, pad_id)).cpu()
             result = result.to(found.dtype)
             result[torch.tensor(group)] = found
     return result
+
+
+def _scores(
+    model: PreTrainedModel, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]], pad_id: int
+) -> Float[Tensor, " B"]:
+    """Scores of rows that go through a model together."""
+    if isinstance(model, RewardEnsemble):
+        return model.reward(torch.stack([_scores(member, prompts, completions, pad_id) for member in model.members]))
+    if isinstance(model, PooledRewardModel):
+        batch = pad(prompts, completions, pad_id=pad_id)
+        return model(batch.tokens_BL.to(model.device), batch.mask_completion_BL.to(model.device))  # type: ignore[no-any-return]
+    return last_scores(model, lay(prompts, completions, pad_id=pad_id, layout="shared", device=model.device))

@@ -32,7 +32,7 @@ from palate.core.records import Prompt
 from palate.functional.best_of_n import best_of_n_kl_nats, expected_best_score
 from palate.models import chat
 from palate.preferences import dataset
-from palate.training import sft
+from palate.training import memory_check, sft
 from palate.training.cast import identify_reward, open_cast
 from palate.training.diagnosis import prove_first_batch
 from palate.training.rl_settings import RolloutConfig
@@ -189,6 +189,7 @@ def _choose(config: BestOfNConfig, model: Path | str, reward: Path | str, prompt
     sampling = config.sampling
     cast = open_cast(sampling, model, reward, run.device)
     prompts, encoded, too_long = prompts_that_fit(cast, prompts, config.max_new_tokens)
+    memory_check.check(run, sampling, model, [(len(ids), 0) for ids in encoded], reward)
     chosen = Chosen()
     looks = -(-len(prompts) // config.prompts_at_once)
     for step in run.steps(f"best of {config.n}", looks, {"chosen": chosen}):

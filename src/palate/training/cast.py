@@ -5,7 +5,7 @@ With adapters all of them can be hats on one base: the reference is the bare bas
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ from palate.models.adapters import Hat, SharedBase
 from palate.models.heads import PooledRewardConfig, PooledRewardModel
 from palate.models.tokenizers import pad_id_of
 from palate.training.critic import ModelCritic, RidgeCritic
+from palate.training.parallel_weights import birthplace, sharded
 from palate.training.rl_settings import RolloutConfig
+from palate.training.samplers import LocalSampler, Sampler
 from palate.training.scorers import FunctionScorer, ModelScorer, Scorer, is_function
 from palate.training.tuning import Learner, open_policy, open_reference
 
@@ -35,6 +37,8 @@ class Cast:
     critic: RidgeCritic | ModelCritic | None
     shares_trunk: bool
     """The reward model's frozen trunk is the reference, so one pass serves both."""
+    sampler: Sampler = field(default_factory=LocalSampler)
+    """Who answers prompts."""
 
     @property
     def policy(self) -> Any:
@@ -50,6 +54,11 @@ class Cast:
     def device(self) -> torch.device:
         """Where they live."""
         return self.policy.device  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        """Let go of what works outside this process."""
+        self.scorer.close()
+        self.sampler.close()
 
 
 def identify_reward(reward: Path | str) -> str:
@@ -127,11 +136,13 @@ def _open_critic(
         from_reward = load.read_config(reward).model_type != PooledRewardConfig.model_type
     base = cast.learner.base
     if base is None:
+        where = birthplace(cast.device)
         if from_reward:
-            return load.load_reward(reward, device=cast.device).model
-        body = load.load_scalar(model, device=cast.device)
-        nn.init.zeros_(body.score.weight)
-        return body
+            body = load.load_reward(reward, device=where).model
+        else:
+            body = load.load_scalar(model, device=where)
+            nn.init.zeros_(body.score.weight)
+        return sharded(body, dtype=config.dtype, kept=False)
     if from_reward and adapters.is_adapter(reward):
         return Hat(base, "critic", base.load("critic", Path(reward)))
     base.add("critic", config.lora, seed=derive_seed(config.seed, "adapter", "critic"))

@@ -6,7 +6,8 @@ goes on cuts them back and writes each line once. Of a model only what is traine
 from the folder that the run began with. A file that was damaged is passed over for an older one.
 
 Checkpoints belong to the run that wrote them. They are read with `weights_only`, but never fetched from
-anywhere else.
+anywhere else. Several processes with whole weights leave the same file as one; where weights are parted, a
+folder stands in its place, see `parallel_checkpoint`. Any number of processes can go on from either.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from palate.core.errors import PalateError, TrainingError
+from palate.training import parallel, parallel_checkpoint
+from palate.training.parallel_weights import alike, fitted
 
-_NAME = re.compile(r"step-(\d{8})\.pt")
+_NAME = re.compile(r"step-(\d{8})(\.pt)?")
 
 
 @runtime_checkable
@@ -66,6 +69,8 @@ class Checkpoint(NamedTuple):
     """Who wrote it."""
     damaged: tuple[str, ...] = ()
     """Newer files that could not be read, and why."""
+    path: Path | None = None
+    """Of the file, or folder."""
 
 
 def write(
@@ -76,10 +81,11 @@ def write(
     Raises:
         TrainingError: the disk does not take it. What was there before still is.
     """
-    with in_words("a checkpoint cannot be written", folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(".step-*"):
-            left.unlink(missing_ok=True)
+    if parallel.world().first:
+        with in_words("a checkpoint cannot be written", folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            for left in folder.glob(".step-*"):
+                _remove(left)
     payload = {
         "run": run,
         "step": step,
@@ -87,13 +93,21 @@ def write(
         "parts": {name: _dump(part) for name, part in parts.items()},
         "generators": _generators(),
     }
-    target = save_whole(folder / f"step-{step:08d}.pt", payload)
+    target = folder / f"step-{step:08d}.pt"
+    if parallel_checkpoint.is_parted(payload["parts"]):
+        target = target.with_suffix("")
+        with in_words("a checkpoint cannot be written", target):
+            parallel_checkpoint.write(target, payload)
+    elif parallel.world().first:
+        save_whole(target, payload)
+    if not parallel.world().first:
+        return target
     kept = 0
     for path in _files(folder):
-        newer = path.name > target.name  # damaged: the run began from an older one
+        newer = path.stem > target.stem  # damaged: the run began from an older one
         kept += not newer
         if newer or kept > keep:
-            path.unlink(missing_ok=True)
+            _remove(path)
     return target
 
 
@@ -162,12 +176,7 @@ def newest(folder: Path) -> Checkpoint | None:
     damaged: list[str] = []
     for path in _files(folder):
         try:
-            with zipfile.ZipFile(path) as whole:  # torch writes checksums and reads past them
-                if (bad := whole.testzip()) is not None:
-                    raise ValueError(f"{bad} is damaged")
-            data = torch.load(path, map_location="cpu", weights_only=True)
-            found = (data[name] for name in ("step", "sizes", "parts", "generators", "run"))
-            return Checkpoint(*found)._replace(damaged=tuple(damaged))
+            return read(path)._replace(damaged=tuple(damaged))
         except Exception as error:  # noqa: BLE001 - there is no end to what damaged bytes can raise
             damaged.append(f"{path.name}: {type(error).__name__} {error}".splitlines()[0][:160])
     if damaged:
@@ -178,6 +187,33 @@ def newest(folder: Path) -> Checkpoint | None:
             hint=f"delete {folder}, and the run begins again",
         )
     return None
+
+
+def read(path: Path) -> Checkpoint:
+    """One checkpoint; parted tensors come when it is put in place."""
+    file = path / parallel_checkpoint.REST if path.is_dir() else path
+    with zipfile.ZipFile(file) as whole:  # torch writes checksums and reads past them
+        if (bad := whole.testzip()) is not None:
+            raise ValueError(f"{bad} is damaged")
+    parted = path.is_dir()
+    data = parallel_checkpoint.read_rest(path) if parted else torch.load(file, map_location="cpu", weights_only=True)
+    found = (data[name] for name in ("step", "sizes", "parts", "generators", "run"))
+    return Checkpoint(*found)._replace(path=path)
+
+
+def agreed(folder: Path) -> Checkpoint | None:
+    """As `newest`, the same one in every process."""
+    here: list[Checkpoint] = []
+
+    def look() -> tuple[Path | None, tuple[str, ...]] | None:
+        found = newest(folder)
+        here.extend([found] if found else [])
+        return (found.path, found.damaged) if found else None
+
+    told = parallel.from_first(look)
+    if told is None or told[0] is None:
+        return None
+    return here[0] if here else read(told[0])._replace(damaged=told[1])
 
 
 def restore(checkpoint: Checkpoint, parts: Mapping[str, Stateful], *, run: str = "") -> None:
@@ -192,8 +228,11 @@ def restore(checkpoint: Checkpoint, parts: Mapping[str, Stateful], *, run: str =
         raise TrainingError(
             "a checkpoint does not fit its run", expected=", ".join(sorted(parts)), found=", ".join(checkpoint.parts)
         )
+    known = checkpoint.parts
+    if checkpoint.path is not None and checkpoint.path.is_dir():
+        known = parallel_checkpoint.read_parts(checkpoint.path, known)
     for name, part in parts.items():
-        _load(name, part, checkpoint.parts[name])
+        _load(name, part, known[name])
     torch.set_rng_state(checkpoint.generators["torch"])
     if "cuda" in checkpoint.generators and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(checkpoint.generators["cuda"])
@@ -209,6 +248,13 @@ def _files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     return sorted((path for path in folder.iterdir() if _NAME.fullmatch(path.name)), reverse=True)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _generators() -> dict[str, Any]:
@@ -228,6 +274,8 @@ def _load(name: str, part: Stateful, state: dict[str, Any]) -> None:
     if isinstance(part, nn.Module):
         set_weights(name, trained(part), state)
         return
+    if isinstance(part, torch.optim.Optimizer):
+        state = fitted(part, state)
     try:
         part.load_state_dict(state)
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
@@ -262,7 +310,7 @@ def set_weights(name: str, parameters: Mapping[str, nn.Parameter], state: Mappin
         )
     with torch.no_grad():
         for key, parameter in parameters.items():
-            parameter.copy_(state[key])
+            parameter.copy_(alike(state[key], parameter))
 
 
 def forget(folder: Path) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from palate.models import layout
 from palate.models.layout import Laid
 from palate.training.checkpoint import trained
+from palate.training.parallel_weights import alike, fitted
 
 
 class RidgeCritic:
@@ -92,5 +93,5 @@ class ModelCritic:
         """As they were."""
         with torch.no_grad():
             for name, parameter in self.parameters.items():
-                parameter.copy_(state["weights"][name])
-        self.optimizer.load_state_dict(state["optimizer"])
+                parameter.copy_(alike(state["weights"][name], parameter))
+        self.optimizer.load_state_dict(fitted(self.optimizer, state["optimizer"]))

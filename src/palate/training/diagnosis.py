@@ -17,6 +17,7 @@ from palate.core.progress import Progress
 from palate.models.layout import lay, logprobs
 from palate.models.tokenizers import pad_id_of
 from palate.training.cast import Cast
+from palate.training.parallel_weights import full
 from palate.training.rl_settings import RolloutConfig
 from palate.training.rollouts import Rollouts
 
@@ -32,7 +33,7 @@ def prove_first_batch(cast: Cast, rollouts: Rollouts, config: RolloutConfig, *, 
     Raises:
         TrainingError: it fails; the likely cause is named.
     """
-    rows = list(range(min(len(rollouts.prompts), 8)))
+    rows = [row for row, there in enumerate(rollouts.mask_BT.any(dim=1)) if there][:8]
     ours = _trainer_logprobs(cast, rollouts, rows, config.temperature, config.layout, config)
     theirs = rollouts.logprobs_BT[rows, : ours.shape[1]]
     mask = rollouts.mask_BT[rows, : ours.shape[1]]
@@ -103,7 +104,7 @@ def _likely_cause(cast: Cast, rollouts: Rollouts, rows: list[int], config: Rollo
 
 
 def _why_apart(cast: Cast) -> str:
-    weights = dict(cast.policy.named_parameters())
+    weights = {name: full(value) for name, value in cast.policy.named_parameters()}
     others = dict(cast.reference.named_parameters()) if cast.reference is not cast.policy else {}
     for name, value in weights.items():
         if name in others and not torch.equal(value.float(), others[name].float()):

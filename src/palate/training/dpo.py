@@ -37,13 +37,16 @@ from palate.functional.dpo import DPOLoss, anchored_dpo_loss, dpo_loss, hinge_lo
 from palate.functional.labels import denoised_labels, smoothed_labels
 from palate.functional.masked import masked_sum
 from palate.functional.reference_free import orpo_loss, simpo_loss
-from palate.models.batch import by_length
 from palate.models.layout import lay, logprobs, longest_row
 from palate.models.tokenizers import pad_id_of
+from palate.training import memory_check
 from palate.training.checkpoint import trained
+from palate.training.micro_batches import micro_batches
 from palate.training.optimisation import linear_schedule, optimizer_step, set_learning_rate
 from palate.training.order import Order
-from palate.training.pairs import Pair, decided, encode, encode_some, identity, judge_heldout
+from palate.training.pairs import Pair, decided, encode, encode_some, identity, judge_heldout, sides
+from palate.training.parallel import share, sum_facts, together
+from palate.training.reference_cache import remembered
 from palate.training.run import Run, RunOptions, open_run, refuse_unless_one_of, refuse_unless_positive
 from palate.training.selection import Selection
 from palate.training.settings import HeldoutConfig
@@ -145,9 +148,10 @@ def _learn(
     limit = longest_row(policy, config.max_tokens)
     encoded = encode_some(tokenizer, preferences, limit)
     pairs, unseen = encoded.rows, decided(encode(tokenizer, heldout, limit).rows)
+    memory_check.check(run, config, model, sides(pairs))
     run.progress.start("log-probabilities of the reference", 1)
     # The policy has not moved yet: it is the reference.
-    reference, reference_unseen = (_summed(learner, rows, config) for rows in (pairs, unseen))
+    reference, reference_unseen = (_asked_once(learner, rows, config, run) for rows in (pairs, unseen))
     parameters = trained(policy)
     optimizer = torch.optim.Adam(parameters.values(), lr=config.learning_rate, betas=(0.9, 0.95))
     order = Order([[i] for i in range(len(pairs))], config.batch_size, config.epochs, config.seed)
@@ -254,23 +258,37 @@ def _sums(learner: Learner, pairs: Sequence[Pair], config: DPOConfig) -> tuple[T
     return torch.stack(sums.chunk(2), dim=1).cpu(), torch.stack(tokens.chunk(2), dim=1).cpu()
 
 
+def _parted(config: DPOConfig, pairs: Sequence[Pair], most: int) -> list[list[int]]:
+    lengths = [pair.tokens for pair in pairs]
+    return micro_batches(config, [pair.prompt for pair in pairs], lengths, rows=max(most, 1), sides=2)
+
+
 def _summed(learner: Learner, pairs: Sequence[Pair], config: DPOConfig) -> Tensor:
     """Summed log-probs (chosen, rejected) under the policy as it is; shape (N, 2), no gradient."""
     found = torch.zeros(len(pairs), 2)
     if config.wants_reference:
         with torch.inference_mode():
-            for part in by_length([pair.tokens for pair in pairs], rows=32):
+            for part in share(_parted(config, pairs, 32)):
                 found[part] = _sums(learner, [pairs[i] for i in part], config)[0]
+            together(found)
     return found
+
+
+def _asked_once(learner: Learner, pairs: Sequence[Pair], config: DPOConfig, run: Run) -> Tensor:
+    """As `_summed`; what an earlier run in this workspace asked already is read."""
+    ask = partial(_summed, learner, pairs, config)
+    rows = [[pair.prompt, pair.chosen, pair.rejected] for pair in pairs]
+    return remembered(run, config, rows, ask) if config.wants_reference and rows else ask()
 
 
 def _judged(
     learner: Learner, pairs: Sequence[Pair], reference_N2: Tensor, config: DPOConfig, denominator: float | None = None
 ) -> DPOLoss:
     """The loss of some pairs, which decide about nothing else; without gradient it may be many."""
-    policy_N2, tokens_N2 = torch.zeros(len(pairs), 2), torch.ones(len(pairs), 2)
-    for part in by_length([pair.tokens for pair in pairs], rows=32):
+    policy_N2, tokens_N2 = torch.zeros(2, len(pairs), 2)
+    for part in share(_parted(config, pairs, 32)):
         policy_N2[part], tokens_N2[part] = _sums(learner, [pairs[i] for i in part], config)
+    policy_N2, tokens_N2 = together(policy_N2), together(tokens_N2)
     p_chosen_N, weights_N = (torch.tensor([getattr(pair, name) for pair in pairs]) for name in ("p_chosen", "weight"))
     return loss_of(config, policy_N2, reference_N2, tokens_N2, p_chosen_N, weights_N, denominator)
 
@@ -287,17 +305,17 @@ def _backward(
     """Gradient of one step, in parts of like length; how it is parted changes nothing."""
     weight = sum(pairs[i].weight for i in rows)
     facts = {"loss": 0.0, "accuracy": 0.0, "margin": 0.0, "logprob/chosen_change_nats": 0.0}
-    for part in by_length([pairs[i].tokens for i in rows], rows=max(config.micro_batch // 2, 1)):
+    for part in share(_parted(config, [pairs[i] for i in rows], config.micro_batch // 2)):
         index = [rows[i] for i in part]
         policy_N2, tokens_N2 = _sums(learner, [pairs[i] for i in index], config)
         p_chosen_N = torch.tensor([pairs[i].p_chosen for i in index])
         weights_N = torch.tensor([pairs[i].weight for i in index])
         result = loss_of(config, policy_N2, reference_N2[index], tokens_N2, p_chosen_N, weights_N, weight)
         result.loss.backward()
-        share = len(index) / len(rows)
+        part_of_rows = len(index) / len(rows)
         facts["loss"] += result.loss.item()
-        facts["margin"] += float(result.margins_N.mean()) * share
+        facts["margin"] += float(result.margins_N.mean()) * part_of_rows
         facts["accuracy"] += float(result.accuracy) * float(weights_N.sum()) / weight
         change = (policy_N2.detach() - reference_N2[index])[:, 0]
-        facts["logprob/chosen_change_nats"] += float(change.mean()) * share if config.wants_reference else 0.0
-    return facts
+        facts["logprob/chosen_change_nats"] += float(change.mean()) * part_of_rows if config.wants_reference else 0.0
+    return sum_facts(facts)

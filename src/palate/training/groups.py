@@ -95,7 +95,7 @@ def ask(prompts: Sequence[Prompt], encoded: Sequence[list[int]], config: GroupCo
 def roll_out_groups(cast: Cast, config: GroupConfig, asked: Asked, iteration: int) -> Rollouts:
     """Completions of an iteration."""
     seed = derive_seed(config.seed, "rollouts", iteration)
-    return roll_out(cast, config, asked.prompts, asked.encoded, seed=seed)
+    return roll_out(cast, config, asked.prompts, asked.encoded, seed=seed, iteration=iteration)
 
 
 class Learnable(NamedTuple):

@@ -34,9 +34,9 @@ from palate.functional.advantages import centred_advantages, standardised_advant
 from palate.functional.kl_placement import kl_loss
 from palate.functional.policy_gradient import dr_grpo_loss, grpo_loss, sequence_policy_loss
 from palate.functional.ppo import PolicyLoss
-from palate.models.batch import by_length
 from palate.models.layout import lay, logprobs
 from palate.models.tokenizers import pad_id_of
+from palate.training import memory_check
 from palate.training.buffer import Buffer
 from palate.training.cast import Cast, identify_reward, open_cast
 from palate.training.checkpoint import Numbers, trained
@@ -44,8 +44,10 @@ from palate.training.diagnosis import Watch, prove_first_batch
 from palate.training.groups import PenaltyConfig, ask, batch_of, learnable, roll_out_groups
 from palate.training.optimisation import linear_schedule, optimizer_step, set_learning_rate
 from palate.training.order import shuffled
+from palate.training.parallel import share, sum_facts
 from palate.training.rollouts import SAMPLES, Rollouts, prompts_that_fit, rollout_facts, sample_lines
 from palate.training.run import Run, RunOptions, open_run, refuse_unless_one_of, refuse_unless_positive
+from palate.training.samplers import open_sampler
 from palate.training.scores import average_score, trained_scores
 
 
@@ -117,10 +119,14 @@ def _learn(
 ) -> Path:
     cast = open_cast(config, model, reward, run.device, start=start)
     prompts, encoded, too_long = prompts_that_fit(cast, prompts, config.max_new_tokens)
+    cast.sampler = open_sampler(config, cast, run)
+    cast.sampler.look_ahead(lambda iteration: ask(prompts, encoded, config, iteration).encoded)
+    memory_check.check(run, config, model, [(len(ids), 0) for ids in encoded], reward)
     parameters = trained(cast.policy)
     optimizer = torch.optim.Adam(parameters.values(), lr=config.learning_rate, betas=(0.9, 0.95), eps=1e-8)
     numbers, buffer, watch = Numbers(beta=config.beta, average_score=0.0), Buffer(), Watch(run.progress)
     parts = {"policy": cast.policy, "optimizer": optimizer, "numbers": numbers, "buffer": buffer, "watch": watch}
+    parts |= {"sampler": cast.sampler}
     for step in run.steps("GRPO", config.iterations * config.updates, parts):
         iteration, update = divmod(step, config.updates)
         if update == 0:
@@ -147,7 +153,7 @@ def _learn(
             numbers["beta"] = config.controller.after(
                 numbers["beta"], kl_nats=facts["kl/policy_reference_nats"], samples=config.rollouts
             )
-    cast.scorer.close()
+    cast.close()
     folder = run.finish(
         lambda path: cast.learner.save(path, config),
         {"average_score": numbers["average_score"], "prompts": len(prompts), "prompts_too_long": too_long},
@@ -177,7 +183,7 @@ def estimate(
     if len(found.rows):
         advantages = standardised_advantages if config.scale_rewards == "group" else centred_advantages
         result = advantages(found.scores, found.groups)
-        advantages_B[found.rows] = result.advantages_B.to(advantages_B.dtype)
+        advantages_B[found.rows] = result.advantages_B.to(advantages_B.dtype) * rollouts.weights_B[found.rows]
         mask_BT[found.rows] = rollouts.mask_BT[found.rows]
         facts["group/flat_fraction"] = result.flat_groups / result.groups
         facts["reward/trained_mean"] = float(found.scores.mean())
@@ -200,8 +206,8 @@ def _step(
     if not rows:
         return {}
     facts = {"loss/policy": 0.0, "clip/fraction": 0.0, "kl/old_new_nats": 0.0}
-    lengths = rollouts.lengths
-    for part in by_length([lengths[i] for i in rows], rows=config.micro_batch):
+    tokens = int(made["mask_BT"][rows].sum())
+    for part in share(rollouts.parted(config, rows)):
         index = [rows[i] for i in part]
         laid = lay(
             [rollouts.prompts[i] for i in index],
@@ -217,9 +223,11 @@ def _step(
         with config.arithmetic(device):
             new_BT = logprobs(cast.policy, laid, temperature=config.temperature)
         result = _loss(config, new_BT, old_BT, advantages_B, mask_BT, len(rows))
-        loss, share = result.loss, len(index) / len(rows)
-        facts["clip/fraction"] += float(result.clip_fraction) * share
-        facts["kl/old_new_nats"] += float(result.old_new_kl) * share
+        loss = result.loss
+        # figures of a completion, or of a token
+        counted = len(index) / len(rows) if config.loss == "sequence" else float(mask_BT.sum()) / tokens
+        facts["clip/fraction"] += float(result.clip_fraction) * counted
+        facts["kl/old_new_nats"] += float(result.old_new_kl) * counted
         if beta and not config.in_reward:
             loss = loss + beta * kl_loss(
                 new_BT,
@@ -231,6 +239,7 @@ def _step(
             )
         loss.backward()
         facts["loss/policy"] += loss.item()
+    facts = sum_facts(facts)
     facts["gradient_norm"] = optimizer_step(optimizer, parameters, max_norm=config.max_grad_norm)
     return facts
 

@@ -16,7 +16,7 @@ completion's tokens, end token included.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,13 +31,16 @@ from palate.core.records import Approval
 from palate.functional.kto import KTOLoss, kto_loss, kto_reference_point
 from palate.functional.masked import masked_sum
 from palate.functional.pairwise import bradley_terry_accuracy
-from palate.models.batch import by_length
 from palate.models.layout import lay, logprobs, longest_row
 from palate.models.tokenizers import pad_id_of
+from palate.training import memory_check
 from palate.training.approvals import Approved, encode, encode_some, identity, strangers
 from palate.training.checkpoint import trained
+from palate.training.micro_batches import micro_batches
 from palate.training.optimisation import linear_schedule, optimizer_step, set_learning_rate
 from palate.training.order import Order
+from palate.training.parallel import share, sum_facts, together
+from palate.training.reference_cache import remembered
 from palate.training.run import Run, RunOptions, open_run, refuse_unless_positive
 from palate.training.selection import Selection
 from palate.training.settings import HeldoutConfig
@@ -108,6 +111,10 @@ def train(
         return run.done or _learn(config, model, approvals, heldout, run)
 
 
+Ask = Callable[[Learner, Sequence[Approved], KTOConfig], Tensor]
+"""Gives summed log-probs of some completions."""
+
+
 class Rows(NamedTuple):
     """Completions, the strangers that tell how far the policy has moved, and the reference's opinion of both."""
 
@@ -123,12 +130,14 @@ def _learn(
     learner = open_policy(config, model, run.device)
     limit = longest_row(learner.policy, config.max_tokens)
     encoded = encode_some(learner.tokenizer, approvals, limit)
+    memory_check.check(run, config, model, [(len(row.prompt), len(row.completion)) for row in encoded.rows])
     run.progress.start("log-probabilities of the reference", 1)
-    rows = prepare(learner, encoded.rows, limit, config)
+    ask = partial(_asked_once, run)
+    rows = prepare(learner, encoded.rows, limit, config, ask)
     unseen = encode(learner.tokenizer, heldout, limit).rows
     look = None
     if len({row.prompt_id for row in unseen}) > 1:
-        look = partial(_look, learner, prepare(learner, unseen, limit, config), config)
+        look = partial(_look, learner, prepare(learner, unseen, limit, config, ask), config)
     _note_balance(config, encoded.rows, run)
     parameters = trained(learner.policy)
     optimizer = torch.optim.Adam(parameters.values(), lr=config.learning_rate, betas=(0.9, 0.95))
@@ -155,14 +164,16 @@ def _learn(
     return folder
 
 
-def prepare(learner: Learner, approved: list[Approved], max_tokens: int, config: KTOConfig) -> Rows:
+def prepare(
+    learner: Learner, approved: list[Approved], max_tokens: int, config: KTOConfig, ask: Ask | None = None
+) -> Rows:
     """Everything about some rows that does not change in a run. The policy has not moved yet: it is the reference.
 
     Raises:
         DataError: all rows have the same prompt.
     """
     others = strangers(approved, max_tokens, config.seed)
-    return Rows(approved, others, *(_summed(learner, rows, config) for rows in (approved, others)))
+    return Rows(approved, others, *((ask or _summed)(learner, rows, config) for rows in (approved, others)))
 
 
 def reference_point(learner: Learner, rows: Rows, index: Sequence[int], config: KTOConfig) -> float:
@@ -175,9 +186,11 @@ def _backward(learner: Learner, rows: Rows, index: list[int], config: KTOConfig)
     """Gradient of one step, in parts of like length; how it is parted changes nothing."""
     point = reference_point(learner, rows, index, config)
     weight = sum(rows.approved[i].weight for i in index)
-    facts = {"loss": 0.0, "accuracy": 0.0, "reference_point_nats": point}
-    rewards: dict[bool, list[float]] = {True: [], False: []}
-    for part in by_length([rows.approved[i].tokens for i in index], rows=config.micro_batch):
+    facts = {"loss": 0.0, "accuracy": 0.0}
+    good = [rows.approved[i].p_good > 0.5 for i in index]
+    means = {"reward/good": sum(good), "reward/bad": len(good) - sum(good)}
+    facts |= {name: 0.0 for name, count in means.items() if count}
+    for part in share(_parted(config, [rows.approved[i] for i in index], config.micro_batch)):
         some = [index[i] for i in part]
         policy_N = _sums(learner, [rows.approved[i] for i in some], config)
         found, accuracy = _judged(rows, some, policy_N, point, config, weight)
@@ -185,11 +198,9 @@ def _backward(learner: Learner, rows: Rows, index: list[int], config: KTOConfig)
         facts["loss"] += found.loss.item()
         facts["accuracy"] += accuracy * sum(rows.approved[i].weight for i in some) / weight
         for i, reward in zip(some, found.rewards_N.tolist(), strict=True):
-            rewards[rows.approved[i].p_good > 0.5].append(reward)
-    for good, values in rewards.items():
-        if values:
-            facts["reward/good" if good else "reward/bad"] = sum(values) / len(values)
-    return facts
+            name = "reward/good" if rows.approved[i].p_good > 0.5 else "reward/bad"
+            facts[name] += reward / means[name]
+    return sum_facts(facts) | {"reference_point_nats": point}
 
 
 def _judged(
@@ -220,13 +231,23 @@ def _look(learner: Learner, rows: Rows, config: KTOConfig) -> dict[str, float]:
     return {"heldout/loss": float(found.loss), "heldout/accuracy": accuracy}
 
 
+def _parted(config: KTOConfig, approved: Sequence[Approved], most: int) -> list[list[int]]:
+    return micro_batches(config, [row.prompt for row in approved], [row.tokens for row in approved], rows=most)
+
+
 def _summed(learner: Learner, approved: Sequence[Approved], config: KTOConfig) -> Tensor:
     """Summed log-probs under the policy as it is, shape (N,), no gradient."""
     found = torch.zeros(len(approved))
     with torch.no_grad():
-        for part in by_length([row.tokens for row in approved], rows=32):
+        for part in share(_parted(config, approved, 32)):
             found[part] = _sums(learner, [approved[i] for i in part], config)
-    return found
+    return together(found)
+
+
+def _asked_once(run: Run, learner: Learner, approved: Sequence[Approved], config: KTOConfig) -> Tensor:
+    """As `_summed`; what an earlier run in this workspace asked already is read."""
+    rows = [[row.prompt, row.completion] for row in approved]
+    return remembered(run, config, rows, partial(_summed, learner, approved, config))
 
 
 def _sums(learner: Learner, approved: Sequence[Approved], config: KTOConfig) -> Tensor:

@@ -29,18 +29,21 @@ from palate.core.records import Prompt
 from palate.functional.dpo import dpo_loss
 from palate.functional.masked import masked_sum
 from palate.functional.ranking import ranked_pairs
-from palate.models.batch import by_length
 from palate.models.layout import lay, logprobs
 from palate.models.tokenizers import pad_id_of
+from palate.training import memory_check
 from palate.training.buffer import Buffer
 from palate.training.cast import Cast, identify_reward, open_cast
 from palate.training.checkpoint import Numbers, trained
 from palate.training.diagnosis import Watch, prove_first_batch
 from palate.training.groups import GroupConfig, ask, batch_of, comparable, roll_out_groups
+from palate.training.micro_batches import micro_batches
 from palate.training.optimisation import linear_schedule, optimizer_step, set_learning_rate
 from palate.training.order import shuffled
+from palate.training.parallel import share, sum_facts
 from palate.training.rollouts import SAMPLES, Rollouts, prompts_that_fit, rollout_facts, sample_lines
 from palate.training.run import Run, RunOptions, open_run, refuse_unless_one_of, refuse_unless_positive
+from palate.training.samplers import open_sampler
 from palate.training.scores import average_score, trained_scores
 
 
@@ -108,10 +111,14 @@ def _learn(
 ) -> Path:
     cast = open_cast(config, model, reward, run.device, start=start)
     prompts, encoded, too_long = prompts_that_fit(cast, prompts, config.max_new_tokens)
+    cast.sampler = open_sampler(config, cast, run)
+    cast.sampler.look_ahead(lambda iteration: ask(prompts, encoded, config, iteration).encoded)
+    memory_check.check(run, config, model, [(len(ids), 0) for ids in encoded], reward)
     parameters = trained(cast.policy)
     optimizer = torch.optim.Adam(parameters.values(), lr=config.learning_rate, betas=(0.9, 0.95), eps=1e-8)
     numbers, buffer, watch = Numbers(beta=config.beta, average_score=0.0), Buffer(), Watch(run.progress)
     parts = {"policy": cast.policy, "optimizer": optimizer, "numbers": numbers, "buffer": buffer, "watch": watch}
+    parts |= {"sampler": cast.sampler}
     for step in run.steps("online DPO", config.iterations * config.updates, parts):
         iteration, update = divmod(step, config.updates)
         if update == 0:
@@ -138,7 +145,7 @@ def _learn(
             numbers["beta"] = config.controller.after(
                 numbers["beta"], kl_nats=facts["kl/policy_reference_nats"], samples=config.rollouts
             )
-    cast.scorer.close()
+    cast.close()
     folder = run.finish(
         lambda path: cast.learner.save(path, config),
         {"average_score": numbers["average_score"], "prompts": len(prompts), "prompts_too_long": too_long},
@@ -205,8 +212,9 @@ def _step(
         return {}
     weight = float(made["weights_N"][_pairs_of(made, starts, config)].sum())
     facts = {"loss/policy": 0.0, "dpo/accuracy": 0.0, "dpo/margin": 0.0}
-    longest = [max(buffer.rollouts.lengths[start : start + config.group_size]) for start in starts]
-    for part in by_length(longest, rows=max(config.micro_batch // config.group_size, 1)):
+    size, asked = config.group_size, [buffer.rollouts.prompts[start] for start in starts]
+    longest = [max(buffer.rollouts.lengths[start : start + size]) for start in starts]
+    for part in share(micro_batches(config, asked, longest, rows=max(config.micro_batch // size, 1), sides=size)):
         counts_N = _pairs_of(made, [starts[i] for i in part], config)
         chosen_N, rejected_N, p_N, weights_N = (
             made[name][counts_N] for name in ("chosen_N", "rejected_N", "p_N", "weights_N")
@@ -225,12 +233,13 @@ def _step(
             denominator=weight,
         )
         result.loss.backward()
-        share = float(weights_N.sum()) / weight
+        counted = float(weights_N.sum()) / weight
         facts["loss/policy"] += result.loss.item()
-        facts["dpo/accuracy"] += float(result.accuracy) * share
+        facts["dpo/accuracy"] += float(result.accuracy) * counted
         # the margin of the better side, whichever stands first
         better_N = result.margins_N * (2 * p_N - 1)
         facts["dpo/margin"] += float((better_N * weights_N).sum()) / weight
+    facts = sum_facts(facts)
     facts["gradient_norm"] = optimizer_step(optimizer, parameters, max_norm=config.max_grad_norm)
     return facts
 

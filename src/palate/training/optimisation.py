@@ -9,6 +9,8 @@ import torch
 from torch import nn
 
 from palate.core.errors import TrainingError
+from palate.training import parallel
+from palate.training.parallel_weights import full
 
 
 def linear_schedule(step: int, total: int, *, warmup: int, decay_from: float) -> float:
@@ -35,15 +37,27 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
 
 
 def optimizer_step(
-    optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter], *, max_norm: float
+    optimizer: torch.optim.Optimizer,
+    parameters: Mapping[str, nn.Parameter],
+    *,
+    max_norm: float,
+    everywhere: bool = False,
 ) -> float:
     """Clip the gradient, step, clear; return the gradient's norm before clipping.
+
+    Args:
+        optimizer: Of these parameters.
+        parameters: By name.
+        max_norm: The gradient is scaled down to it.
+        everywhere: Each process has computed the gradient of the whole step, not of its own rows only.
 
     Raises:
         TrainingError: the gradient is not finite; it names the first such weight. Nothing is updated then.
     """
+    if not everywhere:
+        parallel.sum_gradients(parameters.values())
     gradients = [parameter.grad for parameter in parameters.values() if parameter.grad is not None]
-    total = torch.nn.utils.get_total_norm(gradients)
+    total = parallel.total_norm(gradients)
     norm = float(total)
     if not math.isfinite(norm):
         raise TrainingError(
@@ -60,8 +74,9 @@ def optimizer_step(
 
 def _culprit(parameters: Mapping[str, nn.Parameter]) -> str:
     """Weights that are not finite, or whose gradients are not: the first three."""
-    found = [f"{name} itself" for name, p in parameters.items() if not bool(p.isfinite().all())]
+    found = [f"{name} itself" for name, p in parameters.items() if not bool(full(p).isfinite().all())]
     if not found:
-        found = [name for name, p in parameters.items() if p.grad is not None and not bool(p.grad.isfinite().all())]
+        with_gradient = {name: full(p.grad) for name, p in parameters.items() if p.grad is not None}
+        found = [name for name, gradient in with_gradient.items() if not bool(gradient.isfinite().all())]
     more = f" and {len(found) - 3} more" if len(found) > 3 else ""
     return ", ".join(found[:3]) + more

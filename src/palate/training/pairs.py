@@ -154,6 +154,11 @@ def as_rows(pairs: Iterable[Pair]) -> Iterator[Row]:
             yield Row([*pair.prompt, *side], [False] * len(pair.prompt) + [True] * len(side))
 
 
+def sides(pairs: Iterable[Pair]) -> list[tuple[int, int]]:
+    """Tokens of prompt and completion of both sides of each pair."""
+    return [(len(pair.prompt), len(side)) for pair in pairs for side in (pair.chosen, pair.rejected)]
+
+
 def decided(pairs: Sequence[Pair]) -> list[Pair]:
     """Those with a direction."""
     return [pair for pair in pairs if pair.p_chosen > 0.5]

@@ -62,7 +62,7 @@ def fit(
             weights = torch.tensor([pairs[i].weight for i in batch])
             loss = bradley_terry_loss(margins, p_chosen, weights)
             loss.backward()
-            norm = optimizer_step(optimizer, parameters, max_norm=config.max_grad_norm)
+            norm = optimizer_step(optimizer, parameters, max_norm=config.max_grad_norm, everywhere=True)
             right = float(bradley_terry_accuracy(margins.detach(), p_chosen))
             run.log(step + 1, {"loss": loss.item(), "accuracy": right, "gradient_norm": norm})
         reward.eval()

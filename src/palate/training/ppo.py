@@ -32,9 +32,9 @@ from palate.functional.gae import gae
 from palate.functional.masked import masked_variance, whiten
 from palate.functional.ppo import policy_loss, value_loss
 from palate.functional.rewards import token_rewards
-from palate.models.batch import by_length
 from palate.models.layout import Laid, lay, logprobs
 from palate.models.tokenizers import pad_id_of
+from palate.training import memory_check
 from palate.training.buffer import Buffer
 from palate.training.cast import Cast, identify_reward, open_cast
 from palate.training.checkpoint import Numbers, trained
@@ -42,9 +42,11 @@ from palate.training.critic import ModelCritic, RidgeCritic
 from palate.training.diagnosis import Watch, prove_first_batch
 from palate.training.optimisation import linear_schedule, optimizer_step, set_learning_rate
 from palate.training.order import laps, shuffled
+from palate.training.parallel import share, sum_facts
 from palate.training.rl_settings import RolloutConfig
 from palate.training.rollouts import SAMPLES, Rollouts, prompts_that_fit, roll_out, rollout_facts, sample_lines
 from palate.training.run import Run, RunOptions, open_run, refuse_unless_one_of, refuse_unless_positive
+from palate.training.samplers import open_sampler
 from palate.training.scores import average_score, trained_scores
 
 
@@ -137,19 +139,23 @@ def _learn(
         value_clip=config.value_clip,
     )
     prompts, encoded, too_long = prompts_that_fit(cast, prompts, config.max_new_tokens)
+    cast.sampler = open_sampler(config, cast, run)
+    cast.sampler.look_ahead(lambda iteration: [encoded[i] for i in _asked(config, len(prompts), iteration)])
+    memory_check.check(run, config, model, [(len(ids), 0) for ids in encoded], reward)
     parameters = trained(cast.policy)
     optimizer = torch.optim.Adam(parameters.values(), lr=config.learning_rate, betas=(0.9, 0.95), eps=1e-8)
     numbers, buffer, watch = Numbers(beta=config.beta, average_score=0.0), Buffer(), Watch(run.progress)
     parts = {"policy": cast.policy, "optimizer": optimizer, "numbers": numbers, "buffer": buffer, "watch": watch}
+    parts |= {"sampler": cast.sampler}
     if cast.critic is not None:
         parts["critic"] = cast.critic
     for step in run.steps("PPO", config.iterations * config.updates, parts):
         iteration, update = divmod(step, config.updates)
         if update == 0:
-            chosen = laps(len(prompts), iteration * config.rollouts, config.rollouts, config.seed)
+            chosen = _asked(config, len(prompts), iteration)
             asked = [prompts[i] for i in chosen]
             seed = derive_seed(config.seed, "rollouts", iteration)
-            rollouts = roll_out(cast, config, asked, [encoded[i] for i in chosen], seed=seed)
+            rollouts = roll_out(cast, config, asked, [encoded[i] for i in chosen], seed=seed, iteration=iteration)
             facts = {"beta": numbers["beta"]}
             if iteration == 0:
                 facts |= prove_first_batch(cast, rollouts, config, is_reference=start is None)
@@ -171,7 +177,7 @@ def _learn(
             numbers["beta"] = config.controller.after(
                 numbers["beta"], kl_nats=facts["kl/policy_reference_nats"], samples=config.rollouts
             )
-    cast.scorer.close()
+    cast.close()
     folder = run.finish(
         lambda path: cast.learner.save(path, config),
         {"average_score": numbers["average_score"], "prompts": len(prompts), "prompts_too_long": too_long},
@@ -184,6 +190,11 @@ def _learn(
     return folder
 
 
+def _asked(config: PPOConfig, prompts: int, iteration: int) -> list[int]:
+    """Which prompts an iteration asks."""
+    return laps(prompts, iteration * config.rollouts, config.rollouts, config.seed)
+
+
 def estimate(rollouts: Rollouts, trained_B: Tensor, config: PPOConfig, beta: float) -> dict[str, Tensor]:
     """Advantages, returns, and the mask of the tokens that are learned from.
 
@@ -193,12 +204,13 @@ def estimate(rollouts: Rollouts, trained_B: Tensor, config: PPOConfig, beta: flo
         config: Discount, lambda, what becomes of a completion without an end.
         beta: Price of a nat of KL.
     """
-    scored_B = rollouts.scored_B
-    rewards_BT = token_rewards(
-        torch.where(scored_B, trained_B, 0.0),
-        rollouts.logprobs_BT,
-        rollouts.ref_logprobs_BT,
-        rollouts.mask_BT,
+    scored_B, there = rollouts.scored_B, rollouts.mask_BT.any(dim=1)
+    rewards_BT = torch.zeros_like(rollouts.logprobs_BT)
+    rewards_BT[there] = token_rewards(
+        torch.where(scored_B, trained_B, 0.0)[there],
+        rollouts.logprobs_BT[there],
+        rollouts.ref_logprobs_BT[there],
+        rollouts.mask_BT[there],
         beta=beta,
     )
     learned_B = scored_B & rollouts.finished_B if config.missing_eos == "mask" else scored_B
@@ -206,7 +218,8 @@ def estimate(rollouts: Rollouts, trained_B: Tensor, config: PPOConfig, beta: flo
     advantages_BT, returns_BT = gae(
         rewards_BT, rollouts.values_BT, mask_BT, discount=config.discount, lam=config.gae_lambda
     )
-    return {"advantages_BT": whiten(advantages_BT, mask_BT), "returns_BT": returns_BT, "mask_BT": mask_BT}
+    advantages_BT = whiten(advantages_BT, mask_BT) * rollouts.weights_B[:, None]
+    return {"advantages_BT": advantages_BT, "returns_BT": returns_BT, "mask_BT": mask_BT}
 
 
 def _step(
@@ -224,11 +237,9 @@ def _step(
     if not tokens:
         return {}
     facts = {"loss/policy": 0.0, "clip/fraction": 0.0, "kl/old_new_nats": 0.0}
-    lengths = rollouts.lengths
-    for part in by_length([lengths[i] for i in rows], rows=config.micro_batch):
+    rows = [i for i in rows if made["mask_BT"][i].any()]
+    for part in share(rollouts.parted(config, rows)):
         index = [rows[i] for i in part]
-        if not made["mask_BT"][index].any():
-            continue
         laid = _lay(cast, rollouts, index, config)
         columns = slice(0, laid.mask_BT.shape[1])
         mask_BT = made["mask_BT"][index, columns].to(device)
@@ -243,10 +254,10 @@ def _step(
             denominator=tokens,
         )
         result.loss.backward()
-        share = float(mask_BT.sum()) / tokens
+        counted = float(mask_BT.sum()) / tokens
         facts["loss/policy"] += result.loss.item()
-        facts["clip/fraction"] += float(result.clip_fraction) * share
-        facts["kl/old_new_nats"] += float(result.old_new_kl) * share
+        facts["clip/fraction"] += float(result.clip_fraction) * counted
+        facts["kl/old_new_nats"] += float(result.old_new_kl) * counted
         if isinstance(cast.critic, ModelCritic):
             with config.arithmetic(device):
                 values_BT = cast.critic.values(laid)
@@ -260,7 +271,8 @@ def _step(
             )
             loss.loss.backward()
             facts["loss/value"] = facts.get("loss/value", 0.0) + loss.loss.item()
-            facts["clip/value_fraction"] = facts.get("clip/value_fraction", 0.0) + float(loss.clip_fraction) * share
+            facts["clip/value_fraction"] = facts.get("clip/value_fraction", 0.0) + float(loss.clip_fraction) * counted
+    facts = sum_facts(facts)
     facts["gradient_norm"] = optimizer_step(optimizer, parameters, max_norm=config.max_grad_norm)
     if isinstance(cast.critic, ModelCritic):
         optimizer_step(cast.critic.optimizer, cast.critic.parameters, max_norm=config.max_grad_norm)

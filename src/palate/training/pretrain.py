@@ -21,12 +21,14 @@ from palate.core.artefacts import Workspace
 from palate.core.errors import ConfigError, DataError
 from palate.core.ids import content_id, derive_seed
 from palate.core.progress import SILENT, Progress
-from palate.functional.masked import masked_mean
+from palate.functional.masked import masked_sum
 from palate.models import load, tiny
 from palate.models.layout import lay, logprobs
 from palate.models.tokenizers import pad_id_of
 from palate.training.checkpoint import trained
 from palate.training.optimisation import linear_schedule, optimizer_step, set_learning_rate
+from palate.training.parallel import share, sum_facts
+from palate.training.parallel_weights import birthplace, collected, sharded
 from palate.training.run import Run, RunOptions, open_run, refuse_unless_positive
 
 
@@ -133,7 +135,7 @@ def _learn(config: PretrainConfig, texts: Sequence[str], tokenizer_texts: Sequen
         context=config.context,
         seed=derive_seed(config.seed, "weights"),
     ).train()
-    model.to(run.device)
+    sharded(model.to(birthplace(run.device)))
     parameters = trained(model)
     optimizer = torch.optim.AdamW(parameters.values(), lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=0.01)
     groups = [
@@ -144,18 +146,23 @@ def _learn(config: PretrainConfig, texts: Sequence[str], tokenizer_texts: Sequen
     pad = pad_id_of(tokenizer)
     total = max(int(len(groups) * config.epochs / math.ceil(config.epochs)), 1)
     for step in run.steps("pretraining", total, {"model": model, "optimizer": optimizer}):
-        rows = [pieces[i] for i in groups[step]]
-        laid = lay([row[:1] for row in rows], [row[1:] for row in rows], pad_id=pad, device=run.device)
         factor = linear_schedule(step, total, warmup=config.warmup_steps, decay_from=0.3)
         set_learning_rate(optimizer, config.learning_rate * factor)
-        loss = -masked_mean(logprobs(model, laid), laid.mask_BT)
-        loss.backward()
-        norm = optimizer_step(optimizer, parameters, max_norm=config.max_grad_norm)
-        run.log(step + 1, {"loss": loss.item(), "gradient_norm": norm})
+        facts = {"loss": 0.0}
+        tokens = sum(len(pieces[i]) - 1 for i in groups[step])
+        for part in share([groups[step]]):
+            rows = [pieces[i] for i in part]
+            laid = lay([row[:1] for row in rows], [row[1:] for row in rows], pad_id=pad, device=run.device)
+            loss = -masked_sum(logprobs(model, laid), laid.mask_BT, dim=None) / tokens
+            loss.backward()
+            facts["loss"] += loss.item()
+        facts = sum_facts(facts)
+        facts["gradient_norm"] = optimizer_step(optimizer, parameters, max_norm=config.max_grad_norm)
+        run.log(step + 1, facts)
     model.eval()
     seen = sum(len(pieces[i]) for group in groups[:total] for i in group)
     folder = run.finish(
-        lambda path: load.save(path, model, tokenizer),
+        lambda path: load.save(path, model, tokenizer, collected(model)),
         {"tokens": seen, "vocabulary": len(tokenizer)},
     )
     run.progress.finish(f"loss {run.last['loss']:.2f} nats a token after {total} steps")

@@ -34,11 +34,12 @@ from palate.models import fingerprint, load
 from palate.models.adapters import Hat
 from palate.models.layout import longest_row
 from palate.models.tokenizers import pad_id_of, with_pad_token
-from palate.training import committee, pooled
+from palate.training import committee, memory_check, pooled
 from palate.training.checkpoint import trained
 from palate.training.optimisation import linear_schedule, optimizer_step, set_learning_rate
 from palate.training.order import Order
-from palate.training.pairs import Pair, decided, encode, encode_some, identity
+from palate.training.pairs import Pair, decided, encode, encode_some, identity, sides
+from palate.training.parallel_weights import birthplace, refuse_sharding, sharded
 from palate.training.reward_batch import LengthHead, Step, backward, pair_scores
 from palate.training.reward_measure import measure
 from palate.training.run import Run, RunOptions, open_run, refuse_unless_one_of, refuse_unless_positive
@@ -179,6 +180,7 @@ def _learn(
     reward, tokenizer = _open(config, model, run)
     limit = longest_row(reward, config.max_tokens)
     pairs = encode_some(tokenizer, preferences, limit)
+    memory_check.check(run, config, model, sides(pairs.rows))
     order = Order(_of_a_prompt(pairs.rows), config.batch_prompts, config.epochs, config.seed)
     facts: dict[str, Any] = {}
     if config.head == "pooled":
@@ -227,7 +229,7 @@ def _open(config: RewardConfig, model: Path | str, run: Run) -> tuple[Any, PreTr
     with torch.random.fork_rng():
         torch.manual_seed(derive_seed(config.seed, "head"))
         if config.tuning == "full":
-            reward, tokenizer = load.load_scalar(model, device=run.device), load.load_tokenizer(model)
+            reward, tokenizer = load.load_scalar(model, device=birthplace(run.device)), load.load_tokenizer(model)
             with_pad_token(reward, tokenizer)
         else:
             base, tokenizer = open_base(config, model, run.device)
@@ -235,7 +237,7 @@ def _open(config: RewardConfig, model: Path | str, run: Run) -> tuple[Any, PreTr
             reward = Hat(base, "reward", nn.Linear(base.model.config.hidden_size, 1, bias=False).to(run.device))
         # Small first scores, so that the loss begins at ln 2 (hidden states have a norm of sqrt(d)).
         nn.init.normal_(reward.score.weight, std=1 / (reward.config.hidden_size + 1))
-    return reward, tokenizer
+    return sharded(reward, dtype=config.dtype), tokenizer
 
 
 def _of_a_prompt(pairs: Sequence[Pair]) -> list[list[int]]:
@@ -256,6 +258,8 @@ def _fit(
     run: Run,
 ) -> dict[str, float]:
     """Fine-tune a model, or an adapter, with a scalar head at the last token."""
+    if config.length_head:
+        refuse_sharding("--length-head")
     length = LengthHead(pairs).to(reward.device) if config.length_head else None
     step = Step(config, pad_id_of(tokenizer), partial(loss_of, config), length, config.length_price)
     parameters = trained(reward)

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from palate.functional.length import explained_loss
 from palate.functional.pairwise import bradley_terry_accuracy, bradley_terry_loss
-from palate.models.batch import by_length
 from palate.models.layout import last_scores, lay
+from palate.training.micro_batches import micro_batches
 from palate.training.pairs import Pair
+from palate.training.parallel import only_first, share, sum_facts, together, world
 from palate.training.settings import TuningConfig
 
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor | None, float], Tensor]
@@ -35,6 +36,10 @@ class Sides(NamedTuple):
     def lengths(self) -> list[int]:
         """Tokens of each, the prompt's included."""
         return [len(p) + len(c) for p, c in zip(self.prompts, self.completions, strict=True)]
+
+    def parted(self, config: TuningConfig, rows: int) -> list[list[int]]:
+        """Which of them go through a model together."""
+        return micro_batches(config, self.prompts, self.lengths, rows=rows)
 
 
 class LengthHead(nn.Module):
@@ -108,7 +113,7 @@ def backward(reward: Any, pairs: Sequence[Pair], step: Step) -> dict[str, float]
     if step.length is None and len(sides.prompts) == 2 * len(pairs):
         # Nothing is shared, so the losses of parts add up to that of the step.
         facts = {"loss": 0.0, "accuracy": 0.0}
-        for part in by_length([pair.tokens for pair in pairs], rows=max(step.config.micro_batch // 4, 1)):
+        for part in share(_pair_parted(pairs, step)):
             group = [pairs[i] for i in part]
             own = sides_of(group)
             scores_N2 = _scores(reward, own, range(len(own.prompts)), step)[own.place_N2]
@@ -116,7 +121,7 @@ def backward(reward: Any, pairs: Sequence[Pair], step: Step) -> dict[str, float]
             found["loss"].backward()
             facts["loss"] += float(found["loss"].detach())
             facts["accuracy"] += float(found["accuracy"]) * len(group) / len(pairs)
-        return facts
+        return sum_facts(facts)
     found = _whole(reward, sides, pairs, step, weight)
     return {name: float(value.detach()) for name, value in found.items()}
 
@@ -125,7 +130,7 @@ def pair_scores(reward: Any, pairs: Sequence[Pair], step: Step) -> Float[Tensor,
     """Scores (chosen, rejected) without gradient."""
     sides = sides_of(pairs)
     with torch.inference_mode():
-        scores_R = _all_scores(reward, sides, by_length(sides.lengths, rows=32), step)
+        scores_R = _all_scores(reward, sides, sides.parted(step.config, 32), step)
     return scores_R[sides.place_N2]
 
 
@@ -138,20 +143,26 @@ def _whole(reward: Any, sides: Sides, pairs: Sequence[Pair], step: Step, weight:
     Source:
         Gao et al. 2021, arXiv:2101.06983 (gradient cache).
     """
-    parts = by_length(sides.lengths, rows=step.config.micro_batch)
-    if len(parts) == 1:
+    parted = sides.parted(step.config, step.config.micro_batch)
+    if len(parted) == 1 and world().size == 1:
         found = _loss(_scores(reward, sides, range(len(sides.prompts)), step)[sides.place_N2], pairs, step, weight)
         found["loss"].backward()
         return found
     with torch.no_grad():
-        scores_R = _all_scores(reward, sides, parts, step)
+        scores_R = _all_scores(reward, sides, parted, step)
     scores_R.requires_grad_()
     found = _loss(scores_R[sides.place_N2], pairs, step, weight)
     found["loss"].backward()
     assert scores_R.grad is not None
-    for part in parts:
+    only_first(step.length)
+    for part in share(parted):
         _scores(reward, sides, part, step).backward(scores_R.grad[part])
     return found
+
+
+def _pair_parted(pairs: Sequence[Pair], step: Step) -> list[list[int]]:
+    prompts, lengths = [pair.prompt for pair in pairs], [pair.tokens for pair in pairs]
+    return micro_batches(step.config, prompts, lengths, rows=max(step.config.micro_batch // 2, 1), sides=2)
 
 
 def _loss(scores_N2: Tensor, pairs: Sequence[Pair], step: Step, weight: float) -> dict[str, Tensor]:
@@ -170,8 +181,10 @@ def _loss(scores_N2: Tensor, pairs: Sequence[Pair], step: Step, weight: float) -
 
 def _all_scores(reward: Any, sides: Sides, parts: Sequence[Sequence[int]], step: Step) -> Float[Tensor, " R"]:
     """Scores of all completions, part by part, in their own order."""
-    scores = torch.cat([_scores(reward, sides, part, step) for part in parts])
-    return scores[torch.tensor([row for part in parts for row in part]).argsort()]
+    found = torch.zeros(len(sides.prompts))
+    for part in share(parts):
+        found[part] = _scores(reward, sides, part, step).to(found.dtype)
+    return together(found)
 
 
 def _scores(reward: Any, sides: Sides, rows: Sequence[int], step: Step) -> Float[Tensor, " R"]:

@@ -6,8 +6,34 @@ from dataclasses import dataclass
 
 from palate.core.errors import ConfigError
 from palate.functional.kl_controller import AdaptiveCoefficient, FixedCoefficient, KLController
-from palate.training.run import refuse_unless_one_of, refuse_unless_positive
+from palate.training.run import RunOptions, refuse_unless_one_of, refuse_unless_positive
 from palate.training.settings import TuningConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutOptions(RunOptions):
+    """How a run that samples is carried out. A server is like a device: no part of the artefact's id."""
+
+    server: tuple[str, ...] = ()
+    """Addresses of vLLM servers that sample, such as http://gpu-7:8000; without any the policy samples here."""
+    server_weights: str = "auto"
+    """How new weights get there: `disk` (vLLM's native weight transfer), `reload` (a folder that is read again), or
+    `auto`, the first of these that the servers offer."""
+    server_folder: str = ""
+    """A folder that the servers see at the same path, for weights on their way; empty: the run's own."""
+    server_timeout_s: float = 600.0
+    """Longest wait for a row, or for a server to take weights."""
+    server_tolerance_nats: float = 0.05
+    """Trainer and server may differ by so much a token in the mean; beyond it nothing is learned from the server."""
+    server_min_rows: float = 0.5
+    """Share of an iteration's rows that must come back; with fewer the run stops."""
+
+    def __post_init__(self) -> None:
+        RunOptions.__post_init__(self)
+        refuse_unless_positive(self, "server_timeout_s", "server_tolerance_nats")
+        refuse_unless_one_of(self, server_weights=("auto", "disk", "reload"))
+        if not 0 <= self.server_min_rows <= 1:
+            raise ConfigError("--server-min-rows cannot be used", expected="0 to 1", found=str(self.server_min_rows))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +67,11 @@ class RolloutConfig(TuningConfig):
     """Of sampling, and of every log-prob."""
     reward_timeout_s: float = 10.0
     """Longest call of a reward function."""
+    stale_steps: int = 0
+    """With servers: sample so many iterations ahead while others train; rows are then so many policy versions old."""
+    sampler_cap: float = 2.0
+    """With servers: largest importance weight of a completion, for what trainer and server disagree about and for
+    its age; 1 or more."""
 
     def __post_init__(self) -> None:
         TuningConfig.__post_init__(self)
@@ -48,6 +79,12 @@ class RolloutConfig(TuningConfig):
             self, "iterations", "rollouts", "batch_size", "epochs", "learning_rate", "max_new_tokens", "temperature",
             "reward_timeout_s",
         )  # fmt: skip
+        if self.stale_steps < 0 or not self.sampler_cap >= 1:
+            raise ConfigError(
+                "--stale-steps or --sampler-cap cannot be used",
+                expected="0 or more, and 1 or more",
+                found=f"{self.stale_steps} and {self.sampler_cap:g}",
+            )
         refuse_unless_one_of(self, missing_eos=("penalty", "mask", "score"))
         if self.rollouts % self.batch_size:
             raise ConfigError(

@@ -27,14 +27,14 @@ from palate.core.ids import content_id
 from palate.core.progress import SILENT, Progress
 from palate.core.records import Prompt
 from palate.functional.advantages import leave_one_out_advantages
-from palate.functional.importance import sequence_importance
+from palate.functional.importance import effective_share, sequence_importance
 from palate.functional.kl import k3
 from palate.functional.kl_placement import kl_loss
-from palate.functional.masked import masked_mean
+from palate.functional.masked import masked_sum
 from palate.functional.policy_gradient import reinforce_loss
-from palate.models.batch import by_length
 from palate.models.layout import lay, logprobs
 from palate.models.tokenizers import pad_id_of
+from palate.training import memory_check
 from palate.training.buffer import Buffer
 from palate.training.cast import Cast, identify_reward, open_cast
 from palate.training.checkpoint import Numbers, trained
@@ -42,8 +42,10 @@ from palate.training.diagnosis import Watch, prove_first_batch
 from palate.training.groups import PenaltyConfig, ask, batch_of, learnable, roll_out_groups
 from palate.training.optimisation import linear_schedule, optimizer_step, set_learning_rate
 from palate.training.order import shuffled
+from palate.training.parallel import share, sum_facts
 from palate.training.rollouts import SAMPLES, Rollouts, prompts_that_fit, rollout_facts, sample_lines
 from palate.training.run import Run, RunOptions, open_run, refuse_unless_positive
+from palate.training.samplers import open_sampler
 from palate.training.scores import average_score, trained_scores
 
 
@@ -110,10 +112,14 @@ def _learn(
 ) -> Path:
     cast = open_cast(config, model, reward, run.device, start=start)
     prompts, encoded, too_long = prompts_that_fit(cast, prompts, config.max_new_tokens)
+    cast.sampler = open_sampler(config, cast, run)
+    cast.sampler.look_ahead(lambda iteration: ask(prompts, encoded, config, iteration).encoded)
+    memory_check.check(run, config, model, [(len(ids), 0) for ids in encoded], reward)
     parameters = trained(cast.policy)
     optimizer = torch.optim.Adam(parameters.values(), lr=config.learning_rate, betas=(0.9, 0.95), eps=1e-8)
     numbers, buffer, watch = Numbers(beta=config.beta, average_score=0.0), Buffer(), Watch(run.progress)
     parts = {"policy": cast.policy, "optimizer": optimizer, "numbers": numbers, "buffer": buffer, "watch": watch}
+    parts |= {"sampler": cast.sampler}
     for step in run.steps("RLOO", config.iterations * config.updates, parts):
         iteration, update = divmod(step, config.updates)
         if update == 0:
@@ -140,7 +146,7 @@ def _learn(
             numbers["beta"] = config.controller.after(
                 numbers["beta"], kl_nats=facts["kl/policy_reference_nats"], samples=config.rollouts
             )
-    cast.scorer.close()
+    cast.close()
     folder = run.finish(
         lambda path: cast.learner.save(path, config),
         {"average_score": numbers["average_score"], "prompts": len(prompts), "prompts_too_long": too_long},
@@ -169,7 +175,7 @@ def estimate(
     facts: dict[str, float] = {}
     if len(found.rows):
         result = leave_one_out_advantages(found.scores, found.groups)
-        advantages_B[found.rows] = result.advantages_B.to(advantages_B.dtype)
+        advantages_B[found.rows] = result.advantages_B.to(advantages_B.dtype) * rollouts.weights_B[found.rows]
         mask_BT[found.rows] = rollouts.mask_BT[found.rows]
         facts["group/flat_fraction"] = result.flat_groups / result.groups
         facts["reward/trained_mean"] = float(found.scores.mean())
@@ -191,9 +197,9 @@ def _step(
     rows = [i for i in rows if made["mask_BT"][i].any()]
     if not rows:
         return {}
-    facts = {"loss/policy": 0.0, "importance/effective": 0.0, "kl/old_new_nats": 0.0}
-    lengths = rollouts.lengths
-    for part in by_length([lengths[i] for i in rows], rows=config.micro_batch):
+    facts = {"loss/policy": 0.0, "kl/old_new_nats": 0.0}
+    weight, tokens = {"sum": 0.0, "squares": 0.0}, int(made["mask_BT"][rows].sum())
+    for part in share(rollouts.parted(config, rows)):
         index = [rows[i] for i in part]
         laid = lay(
             [rollouts.prompts[i] for i in index],
@@ -210,9 +216,9 @@ def _step(
             new_BT = logprobs(cast.policy, laid, temperature=config.temperature)
         weights = sequence_importance(new_BT.detach(), old_BT, mask_BT, cap=config.importance_cap)
         loss = reinforce_loss(new_BT, advantages_B, mask_BT, importance_B=weights.weights_B, completions=len(rows))
-        share = len(index) / len(rows)
-        facts["importance/effective"] += float(weights.effective) * share
-        facts["kl/old_new_nats"] += float(masked_mean(k3(old_BT, new_BT.detach()), mask_BT)) * share
+        weight["sum"] += float(weights.weights_B.sum())
+        weight["squares"] += float(weights.weights_B.square().sum())
+        facts["kl/old_new_nats"] += float(masked_sum(k3(old_BT, new_BT.detach()), mask_BT, dim=None)) / tokens
         if beta and not config.in_reward:
             loss = loss + beta * kl_loss(
                 new_BT,
@@ -224,5 +230,7 @@ def _step(
             )
         loss.backward()
         facts["loss/policy"] += loss.item()
+    facts, weight = sum_facts(facts), sum_facts(weight)
+    facts["importance/effective"] = effective_share(weight["sum"], weight["squares"], completions=len(rows))
     facts["gradient_norm"] = optimizer_step(optimizer, parameters, max_norm=config.max_grad_norm)
     return facts

@@ -15,14 +15,17 @@ from torch import Tensor
 
 from palate.core.errors import DataError, TrainingError
 from palate.core.records import Prompt
-from palate.models import chat, sampling
-from palate.models.batch import by_length, pad
-from palate.models.layout import at_least_float32, lay, logprobs, longest_row
-from palate.models.tokenizers import ends_of, pad_id_of
+from palate.models import chat
+from palate.models.batch import pad
+from palate.models.layout import at_least_float32, lay, logprobs, longest_row, states
+from palate.models.tokenizers import pad_id_of
+from palate.training import others, parallel
 from palate.training.cast import Cast
 from palate.training.critic import ModelCritic, RidgeCritic
+from palate.training.micro_batches import micro_batches
 from palate.training.rl_settings import RolloutConfig
-from palate.training.scorers import ModelScorer
+from palate.training.scorers import ModelScorer, score_together
+from palate.training.settings import TuningConfig
 
 SAMPLES = "samples.jsonl"
 """In a run's folder: a line a completion, so that others can judge the run afterwards."""
@@ -49,6 +52,12 @@ class Rollouts(NamedTuple):
     """The frozen reference's last hidden state before each token, for a ridge critic; else empty."""
     sampler_gap_nats: float = 0.0
     """Largest difference between the sampler's log-prob of a token and the trainer's, where both were asked."""
+    importance_B: Float[Tensor, " B"] | None = None
+    """What each completion counts for, where others sampled it; None where all count 1."""
+    version: int = 0
+    """Iterations behind the policy that sampled them."""
+    sampler: dict[str, float] | None = None
+    """Facts about servers that sampled them."""
 
     @property
     def scored_B(self) -> Bool[Tensor, " B"]:
@@ -56,9 +65,26 @@ class Rollouts(NamedTuple):
         return self.scores_B.isfinite()
 
     @property
+    def weights_B(self) -> Float[Tensor, " B"]:
+        """What each completion counts for."""
+        return torch.ones(len(self.prompts)) if self.importance_B is None else self.importance_B
+
+    @property
     def lengths(self) -> list[int]:
         """Tokens of prompt and completion."""
         return [len(p) + len(c) for p, c in zip(self.prompts, self.completions, strict=True)]
+
+    def parted(self, config: TuningConfig, rows: Sequence[int], *, most: int = 0) -> list[list[int]]:
+        """Some of them in parts that go through a model together, as places among `rows`.
+
+        Args:
+            config: Layout, and rows of a part.
+            rows: Which.
+            most: Rows of a part, where the settings' number is not meant.
+        """
+        prompts, completions = [self.prompts[i] for i in rows], [self.completions[i] for i in rows]
+        lengths = [len(p) + len(c) for p, c in zip(prompts, completions, strict=True)]
+        return micro_batches(config, prompts, lengths, rows=most or config.micro_batch)
 
 
 def prompts_that_fit(
@@ -85,7 +111,13 @@ def prompts_that_fit(
 
 
 def roll_out(
-    cast: Cast, config: RolloutConfig, prompts: Sequence[Prompt], encoded: Sequence[Sequence[int]], *, seed: int
+    cast: Cast,
+    config: RolloutConfig,
+    prompts: Sequence[Prompt],
+    encoded: Sequence[Sequence[int]],
+    *,
+    seed: int,
+    iteration: int = 0,
 ) -> Rollouts:
     """Sample one completion a prompt, score it, and ask reference and critic about it.
 
@@ -95,22 +127,20 @@ def roll_out(
         prompts: One a completion; a prompt that is to be answered G times stands G times.
         encoded: Their tokens.
         seed: Of the sampling.
+        iteration: Whose prompts these are.
+
+    Raises:
+        TrainingError: servers that sample cannot be trusted, or did not answer.
     """
-    with config.arithmetic(cast.device):
-        sampled = sampling.sample(
-            cast.policy,
-            encoded,
-            eos_id=ends_of(cast.tokenizer).ids,
-            max_new_tokens=config.max_new_tokens,
-            temperature=config.temperature,
-            seed=seed,
-        )
+    answers = cast.sampler.answer(cast, config, encoded, seed=seed, iteration=iteration)
+    there = [row for row, answer in enumerate(answers.rows) if answer is not None]
+    sampled = [answer for answer in answers.rows if answer is not None]
     completions = [row.tokens for row in sampled]
     lengths = torch.tensor([len(row) for row in completions])
     width = int(lengths.max())
     empty = torch.zeros(len(sampled), width)
     rollouts = Rollouts(
-        prompts=[list(ids) for ids in encoded],
+        prompts=[list(encoded[row]) for row in there],
         completions=completions,
         scores_B=torch.zeros(len(sampled)),
         reasons=[""] * len(sampled),
@@ -122,43 +152,54 @@ def roll_out(
         hidden_BTD=torch.zeros(0),
     )
     with torch.no_grad():
-        return _asked(cast, config, prompts, rollouts)
+        known = _asked(cast, config, [prompts[row] for row in there], rollouts, foreign=answers.foreign)
+    if not answers.foreign:
+        return known
+    return others.with_gaps(others.weighed(known, rollouts.logprobs_BT, config.sampler_cap), answers, encoded)
 
 
-def _asked(cast: Cast, config: RolloutConfig, prompts: Sequence[Prompt], rollouts: Rollouts) -> Rollouts:
+def _asked(
+    cast: Cast, config: RolloutConfig, prompts: Sequence[Prompt], rollouts: Rollouts, *, foreign: bool = False
+) -> Rollouts:
     """The rollouts with what reward, reference and critic say of them."""
+    recomputed = foreign or config.dtype != "float32"
     one_pass = cast.shares_trunk and config.temperature == 1.0
     if not one_pass:
-        scored = cast.scorer.score(prompts, rollouts.prompts, rollouts.completions)
+        scored = score_together(cast.scorer, prompts, rollouts.prompts, rollouts.completions)
         rollouts = rollouts._replace(scores_B=at_least_float32(scored.scores_B), reasons=scored.reasons)
     wants_hidden = isinstance(cast.critic, RidgeCritic)
-    hidden: list[Tensor] = [torch.zeros(0)] * len(rollouts.prompts)
     own_BT = torch.zeros_like(rollouts.logprobs_BT)
-    for group in by_length(rollouts.lengths, rows=32):
+    seen: dict[int, Tensor] = {}
+    for group in parallel.share(rollouts.parted(config, range(len(rollouts.prompts)), most=32)):
         batch = (rollouts.prompts[i] for i in group), (rollouts.completions[i] for i in group)
         where = {"pad_id": pad_id_of(cast.tokenizer), "device": cast.device}
-        laid = lay(*map(list, batch), layout="right", **where)  # type: ignore[arg-type]
+        laid = lay(*map(list, batch), layout=config.layout, **where)  # type: ignore[arg-type]
         columns = slice(0, laid.mask_BT.shape[1])
         with config.arithmetic(cast.device):
             if one_pass:
-                scores, reference, states = _pooled_pass(cast, rollouts, group)
+                scores, reference, hidden = _pooled_pass(cast, rollouts, group)
                 rollouts.scores_B[group] = at_least_float32(scores).cpu()
             else:
                 reference = logprobs(cast.reference, laid, temperature=config.temperature)
-                states = _states(cast.reference, laid) if wants_hidden else torch.zeros(0)
+                hidden = states(cast.reference, laid) if wants_hidden else torch.zeros(0)
             rollouts.ref_logprobs_BT[group, columns] = at_least_float32(reference).cpu()
             if isinstance(cast.critic, ModelCritic):
                 rollouts.values_BT[group, columns] = cast.critic.values(laid).cpu()
-            if config.dtype != "float32":
+            if recomputed:
                 own = logprobs(cast.policy, laid, temperature=config.temperature)
                 own_BT[group, columns] = at_least_float32(own).cpu()
         if wants_hidden:
             for row, i in enumerate(group):
-                hidden[i] = at_least_float32(states[row]).cpu()
+                seen[i] = at_least_float32(hidden[row]).cpu()
+    for filled_BT in (rollouts.ref_logprobs_BT, rollouts.values_BT, own_BT, *[rollouts.scores_B] * one_pass):
+        parallel.together(filled_BT)
     if isinstance(cast.critic, RidgeCritic):
-        hidden_BTD = _stack(hidden, rollouts.mask_BT.shape[1])
+        states_by_row = {row: state for some in parallel.gather(seen) for row, state in some.items()}
+        hidden_BTD = _stack([states_by_row[row] for row in range(len(rollouts.prompts))], rollouts.mask_BT.shape[1])
         rollouts = rollouts._replace(hidden_BTD=hidden_BTD, values_BT=cast.critic.values(hidden_BTD))
-    if config.dtype != "float32":
+    if foreign:
+        rollouts = rollouts._replace(logprobs_BT=own_BT)
+    elif recomputed:
         # In half precision the sampler's cache rounds otherwise than a whole pass; the trainer's own numbers count.
         gap = float((own_BT - rollouts.logprobs_BT).abs()[rollouts.mask_BT].max())
         rollouts = rollouts._replace(logprobs_BT=own_BT, sampler_gap_nats=gap)
@@ -168,11 +209,6 @@ def _asked(cast: Cast, config: RolloutConfig, prompts: Sequence[Prompt], rollout
         logprobs_BT=rollouts.logprobs_BT.where(rollouts.mask_BT, still),
         values_BT=rollouts.values_BT.where(rollouts.mask_BT, still),
     )
-
-
-def _states(model: Any, laid: Any) -> Tensor:
-    hidden = model.base_model(**laid.inputs, use_cache=False).last_hidden_state
-    return hidden[laid.row_BT, laid.column_BT]  # type: ignore[no-any-return]
 
 
 def _pooled_pass(cast: Cast, rollouts: Rollouts, group: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
@@ -198,6 +234,7 @@ def rollout_facts(rollouts: Rollouts) -> dict[str, float]:
     Raises:
         TrainingError: none of them has a score.
     """
+    rollouts = others.without_gaps(rollouts)
     gap_BT = rollouts.logprobs_BT - rollouts.ref_logprobs_BT
     scores = rollouts.scores_B[rollouts.scored_B]
     if not len(scores):
@@ -215,6 +252,7 @@ def rollout_facts(rollouts: Rollouts) -> dict[str, float]:
         "response/length_tokens": float(rollouts.mask_BT.sum(dim=1).float().mean()),
         "response/finished_fraction": float(rollouts.finished_B.float().mean()),
     }
+    facts |= rollouts.sampler or {}
     abstained = sum(reason == "abstained" for reason in rollouts.reasons)
     errors = sum(bool(reason) for reason in rollouts.reasons) - abstained
     if abstained or errors:
@@ -236,6 +274,8 @@ def sample_lines(
     gaps = (rollouts.logprobs_BT - rollouts.ref_logprobs_BT).sum(dim=1)
     lines = []
     for row, prompt in enumerate(prompts):
+        if not rollouts.mask_BT[row].any():  # nobody answered
+            continue
         line = {
             "iteration": iteration,
             "prompt": prompt.as_dicts(),
@@ -250,6 +290,8 @@ def sample_lines(
         }
         if rollouts.reasons[row]:
             line |= {"score": None, "reward": None, "why": rollouts.reasons[row]}
+        if rollouts.sampler is not None:
+            line |= {"policy_version": rollouts.version, "importance": round(float(rollouts.weights_B[row]), 6)}
         lines.append(line)
     return lines
 

@@ -33,8 +33,9 @@ import torch
 
 from palate.core.artefacts import Manifest, Workspace
 from palate.core.errors import ConfigError, Interrupted, TrainingError
-from palate.core.progress import Progress
-from palate.training import checkpoint
+from palate.core.progress import SILENT, Progress
+from palate.models.room import unwatched
+from palate.training import checkpoint, parallel, parallel_weights
 from palate.training.checkpoint import Stateful
 from palate.training.trackers import Tracker, open_trackers
 
@@ -55,9 +56,16 @@ class RunOptions:
     """So many of the newest checkpoints are kept."""
     track: tuple[str, ...] = ()
     """Where metrics go too: `tensorboard`, `trackio`, `wandb`, `mlflow`."""
+    memory_check: bool = True
+    """Refuse what cannot fit into memory before the first step."""
+    nproc: int = 1
+    """So many processes on this machine, each with its part of every step; `torchrun` for more machines."""
+    parallel: str = "ddp"
+    """With several processes: `ddp` keeps whole weights in each, `fsdp2` parts weights, gradients and optimiser."""
 
     def __post_init__(self) -> None:
-        refuse_unless_positive(self, "keep_checkpoints")
+        refuse_unless_positive(self, "keep_checkpoints", "nproc")
+        refuse_unless_one_of(self, parallel=parallel.MODES)
         if self.checkpoint_every_s < 0:
             raise ConfigError(
                 "--checkpoint-every-s cannot be used", expected="0 or more", found=str(self.checkpoint_every_s)
@@ -70,8 +78,10 @@ class RunOptions:
             ConfigError: this machine does not have it.
         """
         there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-        if self.device == "auto":
-            return torch.device(next(name for name in ("cuda", "mps", "cpu") if there[name]))
+        if self.device == "auto" or (self.device == "cuda" and parallel.launched()):
+            found = next(name for name in ("cuda", "mps", "cpu") if there[name])
+            several = found == "cuda" and parallel.launched()
+            return torch.device(found, parallel.local_rank()) if several else torch.device(found)
         if not there.get(self.device.split(":")[0], False):
             raise ConfigError(
                 "--device cannot be used",
@@ -95,6 +105,7 @@ class Run:
     _trackers: list[Tracker] = field(default_factory=list)
     _stop: _StopRequest | None = None
     _lock: IO[str] | None = None
+    _inside: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     @property
     def folder(self) -> Path:
@@ -109,16 +120,22 @@ class Run:
     @property
     def done(self) -> Path | None:
         """The artefact, if the same work was done before."""
-        return self.workspace.path(self.manifest.id) if self.workspace.has(self.manifest.id) else None
+        there = parallel.from_first(lambda: self.workspace.has(self.manifest.id))
+        return self.workspace.path(self.manifest.id) if there else None
 
     def __enter__(self) -> Run:
-        self._lock = _only_one(self.folder, self.manifest.id)
-        if self.done:  # killed between the artefact and the end, perhaps
+        parallel.from_first(self._take_lock)
+        self._inside.enter_context(unwatched(not self.options.memory_check))
+        if self.done and parallel.world().first:  # killed between the artefact and the end, perhaps
             checkpoint.forget(self._checkpoints)
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            parallel.leave(error)
+        finally:
+            self.close()
+            parallel.hold_out(error)
 
     def steps(self, task: str, total: int, parts: Mapping[str, Stateful]) -> Iterator[int]:
         """The numbers of the steps that are still to do; checkpoints are written between them.
@@ -132,16 +149,13 @@ class Run:
             Interrupted: SIGTERM or Ctrl-C came; a checkpoint was written first.
             TrainingError: a checkpoint cannot be written, or the one that is there is of another run.
         """
-        found = checkpoint.newest(self._checkpoints)
+        found = checkpoint.agreed(self._checkpoints)
         begin, sizes = (found.step, found.sizes) if found else (0, {})
         if found:
             checkpoint.restore(found, parts, run=self.manifest.id)
             for damaged in found.damaged:
                 self.progress.note(f"a checkpoint is damaged, an older one serves: {damaged}")
-        for path in self._growing():
-            _cut(path, sizes.get(path.name, 0))
-        self.last = _last_figures(self.folder / METRICS)
-        self._trackers = open_trackers(self.options.track, self.folder, self.manifest)
+        self.last = parallel.from_first(lambda: self._take_up(sizes))
         self.progress.start(task, total)
         if begin:
             self.progress.note(f"{task}: going on after step {begin} of {total}")
@@ -151,11 +165,12 @@ class Run:
         for step in range(begin, total):
             yield step
             self.progress.advance(step + 1, self.last)
-            due = time.monotonic() - written >= self.options.checkpoint_every_s
-            if due or self._stop.wanted:
+            due = parallel.world().first and time.monotonic() - written >= self.options.checkpoint_every_s
+            due, stop = parallel.any_of(due, self._stop.wanted)
+            if due or stop:
                 self._write_checkpoint(step + 1, parts)
                 written = time.monotonic()
-            if self._stop.wanted:
+            if stop:
                 raise Interrupted(
                     f"{self.manifest.made_by} stopped after step {step + 1} of {total}",
                     where=str(self.folder),
@@ -187,6 +202,8 @@ class Run:
     def append(self, name: str, *lines: Mapping[str, Any]) -> None:
         """Lines for one of the run's growing files, `*.jsonl`. A run that goes on writes each line once."""
         path = self.folder / name
+        if not parallel.world().first:
+            return
         with checkpoint.in_words("a run's file cannot be written", path):
             if name not in self._files:
                 self._files[name] = path.open("a", encoding="utf-8")
@@ -197,14 +214,21 @@ class Run:
     def finish(self, write: Callable[[Path], None], facts: Mapping[str, Any] | None = None) -> Path:
         """Leave the artefact, with what came out in its manifest. Checkpoints are no longer needed then."""
         all_facts = {**self.last, **(facts or {}), "time_s": round(time.monotonic() - self.started, 2)}
-        with checkpoint.in_words("an artefact cannot be written", self.workspace.artefacts):
-            folder = self.workspace.put(replace(self.manifest, facts=all_facts), write)
-        checkpoint.forget(self._checkpoints)
+        parallel_weights.collect()
+
+        def put() -> Path:
+            with checkpoint.in_words("an artefact cannot be written", self.workspace.artefacts):
+                folder = self.workspace.put(replace(self.manifest, facts=all_facts), write)
+            checkpoint.forget(self._checkpoints)
+            return folder
+
+        folder = parallel.from_first(put)
         self.close()
         return folder
 
     def close(self) -> None:
         """Close the files, give signals back, let others at the folder."""
+        parallel.forget()
         for handle in self._files.values():
             with contextlib.suppress(OSError):  # every line was flushed; of a full disk `append` has told
                 handle.close()
@@ -214,6 +238,7 @@ class Run:
         self._trackers.clear()
         if self._stop is not None:
             self._stop.restore()
+        self._inside.close()
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -229,6 +254,16 @@ class Run:
         sizes = {path.name: path.stat().st_size for path in self._growing()}
         keep = self.options.keep_checkpoints
         checkpoint.write(self._checkpoints, step, parts, sizes, keep=keep, run=self.manifest.id)
+
+    def _take_lock(self) -> None:
+        self._lock = _only_one(self.folder, self.manifest.id)
+
+    def _take_up(self, sizes: Mapping[str, int]) -> dict[str, float]:
+        """Cut the growing files back to where a checkpoint was written; their last figures."""
+        for path in self._growing():
+            _cut(path, sizes.get(path.name, 0))
+        self._trackers = open_trackers(self.options.track, self.folder, self.manifest)
+        return _last_figures(self.folder / METRICS)
 
     def _growing(self) -> list[Path]:
         """All growing files that are there, those of a process before this one included."""
@@ -275,13 +310,25 @@ def open_run(
     """
     settings = json.loads(json.dumps(asdict(config), default=str))
     manifest = Manifest(kind=kind, made_by=made_by, config=settings, inputs=dict(inputs))
-    run = Run(workspace, manifest, progress, options or RunOptions())
+    options = _begun(options or RunOptions())
+    run = Run(workspace, manifest, progress if parallel.world().first else SILENT, options)
+    if not parallel.world().first:
+        return run
     text = json.dumps({"made_by": made_by, "config": settings, "inputs": dict(inputs)}, indent=2)
     path = run.folder / "config.json"
     with checkpoint.in_words("a run's file cannot be written", path):
         if not path.is_file() or path.read_text(encoding="utf-8") != text + "\n":
             path.write_text(text + "\n", encoding="utf-8")
     return run
+
+
+def _begun(options: RunOptions) -> RunOptions:
+    """Meet the other processes, if there are any."""
+    if parallel.launched():
+        parallel.begin(options.parallel, options.torch_device())
+    elif options.nproc > 1:
+        raise ConfigError("--nproc is for the command line", hint=f"torchrun --nproc-per-node {options.nproc} …")
+    return options
 
 
 def refuse_unless_positive(config: Any, *names: str) -> None:

@@ -27,6 +27,7 @@ from palate.core.errors import ConfigError, TrainingError
 from palate.core.records import Prompt
 from palate.models import chat, scoring
 from palate.models.heads import PooledRewardModel
+from palate.training import parallel
 
 
 class Scored(NamedTuple):
@@ -175,6 +176,20 @@ class FunctionScorer:
         if answer["score"] is None:
             return math.nan, "abstained"
         return float(answer["score"]), ""
+
+
+def score_together(
+    scorer: Scorer,
+    prompts: Sequence[Prompt],
+    prompt_ids: Sequence[Sequence[int]],
+    completions: Sequence[Sequence[int]],
+) -> Scored:
+    """Scores of completions; of several processes each asks about its own."""
+    mine = parallel.own(len(prompts))
+    rows = slice(mine.start, mine.stop)
+    found = scorer.score(prompts[rows], prompt_ids[rows], completions[rows]) if mine else Scored(torch.zeros(0), [])
+    every = parallel.gather(found)
+    return Scored(torch.cat([one.scores_B for one in every]), [reason for one in every for reason in one.reasons])
 
 
 def is_function(reward: Path | str) -> bool:

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from palate.training import checkpoint
+from palate.training import checkpoint, parallel
+from palate.training.parallel_weights import brought
 from palate.training.run import Run
 from palate.training.settings import HeldoutConfig
 
@@ -55,8 +56,8 @@ class Selection:
         if value < self.best:
             self.best, self.best_step, self.waited = value, step, 0
             if self.config.select == "best":
-                weights = {name: parameter.detach() for name, parameter in checkpoint.trained(self.module).items()}
-                checkpoint.save_whole(self._file, weights)
+                weights = {name: brought(value.detach()) for name, value in checkpoint.trained(self.module).items()}
+                parallel.from_first(lambda: checkpoint.save_whole(self._file, weights))
         else:
             self.waited += 1
         return found

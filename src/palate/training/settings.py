@@ -29,10 +29,13 @@ class TuningConfig:
     """With lora: `adapter` writes the adapter alone, `merged` a whole model."""
     dtype: str = "float32"
     """`float32` or `bfloat16`: of arithmetic and of frozen weights. Weights in training are always float32."""
-    layout: str = "right"
-    """`right`, `left` or `packed`: how rows of different lengths lie in a batch. Rounding aside it changes nothing."""
+    layout: str = "shared"
+    """How rows lie in a batch: `shared` computes a common prompt once and no padding (Llama, Mistral, Qwen2, Qwen3;
+    others as `right`); `right`, `left`: padded; `packed`: one long row. Rounding aside it changes nothing."""
     micro_batch: int = 16
-    """Rows in one forward pass. Rounding aside it changes nothing but memory."""
+    """Most rows in one forward pass. Rounding aside it changes nothing but memory."""
+    micro_tokens: int = 0
+    """Most tokens in one forward pass, with `shared`; 0 sets no limit, and rows with one prompt stay together."""
     max_grad_norm: float = 1.0
     """Gradients are scaled down to this norm."""
     seed: int = 0
@@ -40,6 +43,8 @@ class TuningConfig:
 
     def __post_init__(self) -> None:
         refuse_unless_positive(self, "lora_rank", "lora_alpha", "micro_batch", "max_grad_norm")
+        if self.micro_tokens < 0:
+            raise ConfigError("--micro-tokens cannot be used", expected="0 or more", found=str(self.micro_tokens))
         refuse_unless_one_of(
             self,
             tuning=("full", "lora", "qlora"),

@@ -24,14 +24,16 @@ from palate.core.ids import content_id
 from palate.core.progress import SILENT, Progress
 from palate.core.records import Demonstration
 from palate.functional.masked import masked_sum
-from palate.models.batch import by_length
 from palate.models.chat import Row
 from palate.models.layout import Laid, lay, logprobs, longest_row
 from palate.models.tokenizers import pad_id_of
+from palate.training import memory_check
 from palate.training.checkpoint import trained
 from palate.training.encoding import encode_demonstrations, prove_trained_tokens
+from palate.training.micro_batches import micro_batches
 from palate.training.optimisation import linear_schedule, optimizer_step, set_learning_rate
 from palate.training.order import Order
+from palate.training.parallel import share, sum_facts
 from palate.training.run import Run, RunOptions, open_run, refuse_unless_positive
 from palate.training.selection import Selection
 from palate.training.settings import HeldoutConfig, TuningConfig
@@ -108,6 +110,7 @@ def _learn(
     limit = longest_row(learner.policy, config.max_tokens)
     rows, facts = _encode(learner.tokenizer, demonstrations, limit, config, run)
     unseen = encode_demonstrations(learner.tokenizer, heldout, limit, turns=config.turns).rows
+    memory_check.check(run, config, model, [(at := row.trained.index(True), len(row.tokens) - at) for row in rows])
     parameters = trained(learner.policy)
     optimizer = torch.optim.AdamW(parameters.values(), lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=0.0)
     order = Order([[i] for i in range(len(rows))], config.batch_size, config.epochs, config.seed)
@@ -151,24 +154,29 @@ def _backward(learner: Learner, rows: Sequence[Row], config: SFTConfig) -> float
     """Gradient of the mean loss a trained token, in parts of like length; how it is parted changes nothing."""
     tokens = sum(sum(row.trained) for row in rows)
     total = 0.0
-    for part in by_length([len(row.tokens) for row in rows], rows=config.micro_batch):
+    for part in share(_parted(config, rows, config.micro_batch)):
         laid = _lay(learner, [rows[i] for i in part], config)
         with config.arithmetic(learner.policy.device):
             found_BT = logprobs(learner.policy, laid)
         loss = -masked_sum(found_BT, laid.mask_BT, dim=None) / tokens
         loss.backward()
         total += loss.item()
-    return total
+    return sum_facts({"loss": total})["loss"]
 
 
 def _look(learner: Learner, rows: Sequence[Row], config: SFTConfig) -> dict[str, float]:
     """Mean loss a trained token on held-out rows."""
     tokens, total = sum(sum(row.trained) for row in rows), 0.0
     with torch.inference_mode(), config.arithmetic(learner.policy.device):
-        for part in by_length([len(row.tokens) for row in rows], rows=64):
+        for part in share(_parted(config, rows, 64)):
             laid = _lay(learner, [rows[i] for i in part], config)
             total -= float(masked_sum(logprobs(learner.policy, laid), laid.mask_BT, dim=None))
-    return {"heldout/loss": total / tokens}
+    return {"heldout/loss": sum_facts({"total": total})["total"] / tokens}
+
+
+def _parted(config: SFTConfig, rows: Sequence[Row], most: int) -> list[list[int]]:
+    prompts = [row.tokens[: row.trained.index(True)] for row in rows]
+    return micro_batches(config, prompts, [len(row.tokens) for row in rows], rows=most)
 
 
 def _lay(learner: Learner, rows: Sequence[Row], config: TuningConfig) -> Laid:

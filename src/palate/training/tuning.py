@@ -15,6 +15,7 @@ from palate.core.ids import derive_seed
 from palate.models import adapters, load
 from palate.models.adapters import Hat, SharedBase
 from palate.models.tokenizers import with_pad_token
+from palate.training.parallel_weights import birthplace, collected, refuse_sharding, sharded
 from palate.training.settings import TuningConfig
 
 
@@ -43,7 +44,8 @@ def open_policy(
         start: Another policy to begin with; with adapters one on that base.
     """
     if config.tuning == "full":
-        return Learner(*load.load_causal(start or folder, device=device), None)
+        model, tokenizer = load.load_causal(start or folder, device=birthplace(device))
+        return Learner(sharded(model, dtype=config.dtype), tokenizer, None)
     base, tokenizer = open_base(config, folder, device)
     if start is None:
         base.add("policy", config.lora, seed=derive_seed(config.seed, "adapter", "policy"))
@@ -60,6 +62,7 @@ def open_base(
     config: TuningConfig, folder: Path | str, device: torch.device
 ) -> tuple[SharedBase, PreTrainedTokenizerBase]:
     """The frozen base of a run with adapters."""
+    refuse_sharding(f"--tuning {config.tuning}")
     model, tokenizer = load.load_causal(
         folder, dtype=config.torch_dtype, device=device, four_bit=config.tuning == "qlora"
     )
@@ -77,7 +80,7 @@ def open_reference(config: TuningConfig, folder: Path | str, learner: Learner, d
 def save(folder: Path, model: nn.Module, tokenizer: PreTrainedTokenizerBase, config: TuningConfig) -> None:
     """Write a model of transformers, or a hat: its adapter alone, or merged into its base."""
     if not isinstance(model, Hat):
-        load.save(folder, model, tokenizer)
+        load.save(folder, model, tokenizer, collected(model))
         return
     model.shared.save(model, folder)
     tokenizer.save_pretrained(str(folder))

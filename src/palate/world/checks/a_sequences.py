@@ -6,7 +6,10 @@ both may stand inside a text as well: what counts is a matter of lengths, never 
 
 from __future__ import annotations
 
+import itertools
+
 import torch
+from transformers import PreTrainedModel
 
 from palate.core.records import Preference, Prompt
 from palate.models import batch, chat, heads, layout, sampling, scoring, tiny
@@ -64,6 +67,29 @@ def layouts_change_no_probability(lay: Function = layout.lay, logprobs: Function
         for prompt, completion, row in zip(_PROMPTS, _COMPLETIONS, found, strict=True):
             expected = one_by_one(model, prompt, completion, 1.0)
             same(row[: len(completion)], expected, f"log-probabilities, {kind}", within=1e-4)
+
+
+def a_shared_prompt_changes_no_probability(
+    lay: Function = layout.lay, both: Function = layout.logprobs_and_entropy
+) -> None:
+    """A prompt that stands once, several completions of it and other rows beside it: each row is as if alone.
+
+    Catches completions that see each other, or not all of their prompt, or what comes after; positions that begin
+    anew or run on; another token's state; and a temperature that is left out.
+    """
+    model = small_model()
+    prompts = [*_PROMPTS, _PROMPTS[2], _PROMPTS[2], _PROMPTS[1]]
+    completions = [*_COMPLETIONS, [5, 6, 7, 2], [8], [9, 2]]
+    for temperature in (1.0, 0.7):
+        laid = lay(prompts, completions, pad_id=0, layout="shared")
+        with torch.no_grad():
+            found, entropies = both(model, laid, temperature=temperature)
+            logits = model(input_ids=torch.tensor([prompts[4]]), use_cache=False).logits[0, -1].double()
+        for prompt, completion, row in zip(prompts, completions, found, strict=True):
+            expected = one_by_one(model, prompt, completion, temperature)
+            same(row[: len(completion)], expected, "log-probabilities, shared", within=1e-4)
+        chances = (logits / temperature).softmax(-1)
+        same(entropies[4, 0], -(chances * chances.log()).sum(), "entropy, shared", within=1e-4)
 
 
 def completions_come_back_in_order(completion_logprobs: Function = batch.completion_logprobs) -> None:
@@ -128,8 +154,8 @@ def sampled_probabilities_are_those_of_a_full_pass(sample: Function = sampling.s
     Catches a cache that mixes rows, left padding that is attended to, wrong positions, and log-probabilities at
     another temperature than the draws.
     """
-    model, prompts = small_model(), _prompts(24)
-    for temperature in (1.0, 0.6):
+    prompts = _prompts(24)
+    for model, temperature in itertools.product(_both_ways(), (1.0, 0.6)):
         rows = sample(model, prompts, eos_id=END, max_new_tokens=10, temperature=temperature, seed=3)
         for prompt, row in zip(prompts, rows, strict=True):
             expected = one_by_one(model, prompt, row.tokens, temperature)
@@ -141,13 +167,14 @@ def rows_do_not_depend_on_their_neighbours(sample: Function = sampling.sample) -
 
     Catches a stream of chance that rows share, and rows that move when others finish.
     """
-    model, prompts = small_model(), _prompts(24)
-    all_rows = [row.tokens for row in sample(model, prompts, eos_id=END, max_new_tokens=10, seed=3)]
-    for count in (1, 7):
-        found = [row.tokens for row in sample(model, prompts[:count], eos_id=END, max_new_tokens=10, seed=3)]
-        equal(found, all_rows[:count], f"the first {count} rows")
-    found = [row.tokens for row in sample(model, prompts, eos_id=END, max_new_tokens=10, seed=3, rows=5)]
-    equal(found, all_rows, "rows in batches of 5")
+    prompts = _prompts(24)
+    for model in _both_ways():
+        all_rows = [row.tokens for row in sample(model, prompts, eos_id=END, max_new_tokens=10, seed=3)]
+        for count in (1, 7):
+            found = [row.tokens for row in sample(model, prompts[:count], eos_id=END, max_new_tokens=10, seed=3)]
+            equal(found, all_rows[:count], f"the first {count} rows")
+        found = [row.tokens for row in sample(model, prompts, eos_id=END, max_new_tokens=10, seed=3, rows=5)]
+        equal(found, all_rows, "rows in batches of 5")
 
 
 def nothing_follows_the_end_token(sample: Function = sampling.sample) -> None:
@@ -155,12 +182,13 @@ def nothing_follows_the_end_token(sample: Function = sampling.sample) -> None:
 
     Catches rows that go on, rows that stop with others, and ends that are not told.
     """
-    rows = sample(small_model(), _prompts(40), eos_id=END, max_new_tokens=8, seed=5)
-    for row in rows:
-        ends = [i for i, token in enumerate(row.tokens) if token == END]
-        equal(ends, [len(row.tokens) - 1] if row.finished else [], "places of the end token")
-        equal(row.finished or len(row.tokens) == 8, True, "finished, or as long as allowed")
-    equal({row.finished for row in rows}, {True, False}, "kinds of rows")
+    for model in _both_ways():
+        rows = sample(model, _prompts(40), eos_id=END, max_new_tokens=8, seed=5)
+        for row in rows:
+            ends = [i for i, token in enumerate(row.tokens) if token == END]
+            equal(ends, [len(row.tokens) - 1] if row.finished else [], "places of the end token")
+            equal(row.finished or len(row.tokens) == 8, True, "finished, or as long as allowed")
+        equal({row.finished for row in rows}, {True, False}, "kinds of rows")
 
 
 def tokens_come_as_often_as_they_are_said_to(sample: Function = sampling.sample) -> None:
@@ -255,6 +283,11 @@ def no_end_is_worse_than_the_average(trained_scores: Function = training_scores.
 
 def _counted() -> list[list[bool]]:
     return [[i < len(row) for i in range(5)] for row in _COMPLETIONS]
+
+
+def _both_ways() -> list[PreTrainedModel]:
+    """A model that the engine samples from, and one that samples by its own forward pass."""
+    return [small_model(), small_model(learned_positions=True)]
 
 
 def _prompts(count: int) -> list[list[int]]:

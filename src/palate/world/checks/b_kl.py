@@ -19,6 +19,7 @@ from palate.functional.kl_placement import Estimator, KLPenalty, Level, Placemen
 from palate.models import tiny
 from palate.training import critic, rollouts
 from palate.training.rl_settings import RolloutConfig
+from palate.training.samplers import LocalSampler
 from palate.world.checks.material import Function, Tree, numbers, one_by_one, policy, rolled_out, tree
 from palate.world.checks.values import doubles, equal, holds, masks, same
 
@@ -176,7 +177,7 @@ def rollouts_know_policy_and_reference(roll_out: Function = rollouts.roll_out) -
     scorer = SimpleNamespace(score=lambda *_: SimpleNamespace(scores_B=doubles(1.0, 2.0, 3.0), reasons=[""] * 3))
     cast = SimpleNamespace(
         policy=ours, reference=theirs, tokenizer=tokenizer, scorer=scorer, critic=critic.RidgeCritic(16),
-        shares_trunk=False, device=torch.device("cpu"),
+        shares_trunk=False, device=torch.device("cpu"), sampler=LocalSampler(),
     )  # fmt: skip
     config = RolloutConfig(max_new_tokens=6, temperature=0.5)
     found = roll_out(cast, config, [Prompt.of("so")] * 3, prompts, seed=1)

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from palate.models import load
+from palate.models.layout import LAYOUTS
 from palate.training import best_of_n, groups, ppo
 from palate.training.rollouts import Rollouts
 from palate.training.run import RunOptions
@@ -37,9 +38,9 @@ class Way(NamedTuple):
     layout: str
 
 
-WAYS = tuple(Way(micro_batch, layout) for micro_batch in (ALL, 1, 3) for layout in ("right", "left", "packed"))
+WAYS = tuple(Way(micro_batch, layout) for micro_batch in (ALL, 1, 3) for layout in LAYOUTS)
 """All of them; others are held against the first."""
-SOME = (WAYS[0], Way(1, "left"), Way(3, "packed"))
+SOME = (Way(ALL, "right"), Way(1, "left"), Way(3, "packed"), Way(3, "shared"))
 """Each micro-batch and each layout once."""
 
 

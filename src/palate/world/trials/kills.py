@@ -24,7 +24,8 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 from palate.core import artefacts
 from palate.core.errors import Interrupted
-from palate.models import sampling
+from palate.models import plain_sampling
+from palate.models.flat import slots
 from palate.training import checkpoint
 from palate.training.run import TIMES, Run, RunOptions
 from palate.world.trials.setting import Trial
@@ -126,7 +127,8 @@ class Places:
 
     def install(self) -> None:
         """Put it into the code, for good: only in a process that was forked for it."""
-        self._around(sampling, "_draw", before="rollout")
+        for drawer in (slots, plain_sampling):
+            self._around(drawer, "draw", before="rollout")
         register_optimizer_step_pre_hook(lambda *_: self._perhaps("update"))
         register_optimizer_step_post_hook(lambda *_: self._perhaps("after update"))
         staged = f".{os.getpid()}"  # only a checkpoint's staging file ends so

@@ -1,0 +1,1 @@
+"""The two sides of scripts/gpu_bench.py, and what they work on."""

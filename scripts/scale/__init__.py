@@ -1,0 +1,1 @@
+"""The arithmetic behind docs/scaling.md."""

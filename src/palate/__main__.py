@@ -1,0 +1,5 @@
+"""`python -m palate` is `palate`."""
+
+from palate.cli import run
+
+run()

@@ -1,0 +1,1 @@
+"""The Llama family on flat tokens: no padding, a shared prompt once, held to the model's own forward pass."""
