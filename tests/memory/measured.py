@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
@@ -65,13 +66,13 @@ def text(count: int, seed: int) -> str:
     return "".join(chr(ord("a") + letter) for letter in letters)
 
 
-def run(root: Path, recipe: str, tuning: str, rows: int, tokens: int, heard: Heard) -> None:
+def run(root: Path, recipe: str, tuning: str, rows: int, tokens: int, heard: Heard, **more: Any) -> None:
     """Two steps of a recipe; half of each row is the prompt's."""
     base, reward = root / "base", root / "reward"
     prompts = [Prompt.of(text(tokens // 2, seed)) for seed in range(2 * rows)]
     options = RunOptions(device="cpu", checkpoint_every_s=1e9)
     how = {"progress": heard, "options": options}
-    common = {"tuning": tuning, "micro_batch": rows}
+    common = {"tuning": tuning, "micro_batch": rows, **more}
     space = Workspace(root / "run")
     if recipe == "sft":
         data = [Demonstration(prompt=prompt, completion=text(tokens // 2, 99 + i)) for i, prompt in enumerate(prompts)]
@@ -99,6 +100,7 @@ def main() -> None:
     parser.add_argument("size", choices=SHAPES)
     parser.add_argument("--rows", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=256)
+    parser.add_argument("--again", type=int, default=0)
     parser.add_argument("--root", type=Path, required=True)
     given = parser.parse_args()
     if given.recipe == "make":
@@ -109,7 +111,15 @@ def main() -> None:
     memory_check.plan_of = lambda *given: planned.append(real(*given)) or planned[-1]
     Path("/proc/self/clear_refs").write_text("5")
     before = resident_bytes(Path("/proc/self/status").read_text())
-    run(given.root, given.recipe, given.tuning, given.rows, given.tokens, heard := Heard())
+    run(
+        given.root,
+        given.recipe,
+        given.tuning,
+        given.rows,
+        given.tokens,
+        heard := Heard(),
+        gradient_checkpointing=bool(given.again),
+    )
     peak = resident_bytes(Path("/proc/self/status").read_text(), "VmHWM") - before
     plan = planned[0]
     told = {

@@ -35,3 +35,12 @@ def test_a_small_run_needs_about_what_was_planned(tmp_path):
 def test_a_run_needs_about_what_was_planned(recipe, tuning, size, tmp_path):
     found = ratio(tmp_path, recipe, tuning, size, rows=8, tokens=128)
     assert LOW < found["ratio"] < HIGH, found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tuning", ["full", "lora"])
+def test_layers_that_are_computed_twice_need_what_was_planned(tuning, tmp_path):
+    size = list(measured.SHAPES)[-1]
+    plain, again = (ratio(tmp_path / str(way), "sft", tuning, size, rows=16, tokens=256, again=way) for way in (0, 1))
+    assert LOW < again["ratio"] < HIGH, again
+    assert again["measured"] < 0.8 * plain["measured"], (again, plain)

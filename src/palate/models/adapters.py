@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -120,9 +120,21 @@ class SharedBase:
         self.folder = folder
         self._configs: dict[str, LoraConfig] = {}
         self._layers: list[BaseTunerLayer] = []
+        self._worn: str | None = None
+
+    def as_now(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The same function, whenever it is called, with the adapter of now on."""
+        worn = self._worn
+
+        def call(*args: Any) -> Any:
+            self.wear(worn)
+            return function(*args)
+
+        return call
 
     def wear(self, adapter: str | None) -> None:
         """Switch one adapter on and all others off."""
+        self._worn = adapter
         active = [] if adapter is None else [adapter]
         for layer in self._layers:
             # Not set_adapter(): that freezes the other adapters, which may wait for their gradient.

@@ -24,7 +24,7 @@ from palate.training.parallel_weights import birthplace, sharded
 from palate.training.rl_settings import RolloutConfig
 from palate.training.samplers import LocalSampler, Sampler
 from palate.training.scorers import FunctionScorer, ModelScorer, Scorer, is_function
-from palate.training.tuning import Learner, open_policy, open_reference
+from palate.training.tuning import Learner, lighten, open_policy, open_reference
 
 
 @dataclass(slots=True)
@@ -142,6 +142,7 @@ def _open_critic(
         else:
             body = load.load_scalar(model, device=where)
             nn.init.zeros_(body.score.weight)
+        lighten(config, body)
         return sharded(body, dtype=config.dtype, kept=False)
     if from_reward and adapters.is_adapter(reward):
         return Hat(base, "critic", base.load("critic", Path(reward)))

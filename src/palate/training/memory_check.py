@@ -141,7 +141,7 @@ def plan_of(config: TuningConfig, work: Work, device: torch.device) -> Plan:
     found += [memory_plan.scoring(members, rows_of(config, work, at_once), half=half, twice=twice)]
     if any(member.trained for member in members):
         rows, parts = micro_batch(config, work)
-        how = {"half": half, "each": device.type == "cuda", "twice": twice}
+        how = {"half": half, "each": device.type == "cuda", "twice": twice, "again": config.gradient_checkpointing}
         found += [memory_plan.update(members, rows_of(config, work, rows), parts=parts, **how)]
     return Plan(tuple(found))
 
@@ -253,6 +253,8 @@ def changes(config: TuningConfig, device: torch.device, longest: int) -> Iterato
     smaller = [{"micro_batch": config.micro_batch >> shift} for shift in range(1, config.micro_batch.bit_length())]
     if config.layout == "shared":  # which also parts what is asked without a gradient
         smaller += [{"micro_tokens": most} for most in (16384, 8192, 4096, 2048, 1024) if most > longest]
+    if not config.gradient_checkpointing:
+        smaller.append({"gradient_checkpointing": True, "micro_batch": 1})
     half = [{"dtype": "bfloat16"}] if config.dtype == "float32" and device.type == "cuda" else []
     lora: list[dict[str, Any]] = [{"tuning": "lora"}] if config.tuning == "full" else []
     ways: list[dict[str, Any]] = [{}, *half, *lora, *(one | two for one in lora for two in half)]

@@ -166,15 +166,20 @@ def kept_per_token(anatomy: Anatomy, *, half: bool = False, adapter: bool = Fals
     return norms + attention + size * inner * anatomy.inner
 
 
-def activation_bytes(anatomy: Anatomy, rows: Rows, *, half: bool = False, adapter: bool = False) -> int:
+def activation_bytes(
+    anatomy: Anatomy, rows: Rows, *, half: bool = False, adapter: bool = False, again: bool = False
+) -> int:
     """What a pass keeps for the backward pass, without logits: all layers, and the last norm.
 
-    The pass of our own also keeps the weights of queries, keys and values side by side.
+    The pass of our own also keeps the weights of queries, keys and values side by side. With gradient checkpointing
+    (`again`) each layer keeps its input, and one layer at a time all else.
     """
     size = 2 if half else WEIGHT
-    per_token = anatomy.layers * kept_per_token(anatomy, half=half, adapter=adapter, flat=rows.flat)
-    copies = (rows.seen - rows.tokens) * anatomy.layers * 2 * anatomy.keys * size
-    joined = anatomy.layers * anatomy.width * (anatomy.queries + 2 * anatomy.keys) * WEIGHT
+    whole = 1 if again else anatomy.layers
+    per_token = whole * kept_per_token(anatomy, half=half, adapter=adapter, flat=rows.flat)
+    per_token += anatomy.layers * size * anatomy.width if again else 0
+    copies = (rows.seen - rows.tokens) * whole * 2 * anatomy.keys * size
+    joined = whole * anatomy.width * (anatomy.queries + 2 * anatomy.keys) * WEIGHT
     beside = copies + (0 if half or adapter else joined) if rows.flat else 0
     return rows.tokens * (per_token + 3 * WEIGHT * anatomy.width) + beside
 
@@ -228,7 +233,14 @@ def scoring(members: Sequence[Member], rows: Rows, *, half: bool = False, twice:
 
 
 def update(
-    members: Sequence[Member], rows: Rows, *, parts: int, half: bool = False, each: bool = False, twice: bool = False
+    members: Sequence[Member],
+    rows: Rows,
+    *,
+    parts: int,
+    half: bool = False,
+    each: bool = False,
+    twice: bool = False,
+    again: bool = False,
 ) -> Phase:
     """One optimiser step: the larger of its last backward pass and of what Adam does after it.
 
@@ -240,6 +252,7 @@ def update(
         each: Whether Adam works on all weights at once (a GPU), which wants as much again for a moment.
         twice: Whether freed blocks stay with the C library, so that a pass takes the room of two; see
             `models.memory`, which helps large models.
+        again: Gradient checkpointing.
     """
     learners = [one for one in members if one.trained]
     standing = _standing(members)
@@ -254,7 +267,7 @@ def update(
     for one in learners:
         beside = 0 if one.adapter or not half else 2 * one.trained
         beside += 2 * one.gathered // one.anatomy.layers  # a layer and the next
-        kept = activation_bytes(one.anatomy, rows, half=half, adapter=one.adapter)
+        kept = activation_bytes(one.anatomy, rows, half=half, adapter=one.adapter, again=again)
         logits = logits_bytes(one.anatomy, rows, backward=True) if one.speaks else 0
         found.append(
             standing

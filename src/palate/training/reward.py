@@ -45,7 +45,7 @@ from palate.training.reward_measure import measure
 from palate.training.run import Run, RunOptions, open_run, refuse_unless_one_of, refuse_unless_positive
 from palate.training.selection import Selection
 from palate.training.settings import HeldoutConfig
-from palate.training.tuning import open_base, save
+from palate.training.tuning import lighten, open_base, save
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +230,7 @@ def _open(config: RewardConfig, model: Path | str, run: Run) -> tuple[Any, PreTr
         torch.manual_seed(derive_seed(config.seed, "head"))
         if config.tuning == "full":
             reward, tokenizer = load.load_scalar(model, device=birthplace(run.device)), load.load_tokenizer(model)
+            lighten(config, reward)
             with_pad_token(reward, tokenizer)
         else:
             base, tokenizer = open_base(config, model, run.device)

@@ -36,6 +36,8 @@ class TuningConfig:
     """Most rows in one forward pass. Rounding aside it changes nothing but memory."""
     micro_tokens: int = 0
     """Most tokens in one forward pass, with `shared`; 0 sets no limit, and rows with one prompt stay together."""
+    gradient_checkpointing: bool = False
+    """Compute each layer twice instead of keeping what is inside it: a fraction of the memory for a third more time."""
     max_grad_norm: float = 1.0
     """Gradients are scaled down to this norm."""
     seed: int = 0

@@ -14,6 +14,7 @@ from palate.core.errors import ConfigError
 from palate.core.ids import derive_seed
 from palate.models import adapters, load
 from palate.models.adapters import Hat, SharedBase
+from palate.models.checkpointing import Again, checkpoint_layers
 from palate.models.tokenizers import with_pad_token
 from palate.training.parallel_weights import birthplace, collected, refuse_sharding, sharded
 from palate.training.settings import TuningConfig
@@ -45,6 +46,7 @@ def open_policy(
     """
     if config.tuning == "full":
         model, tokenizer = load.load_causal(start or folder, device=birthplace(device))
+        lighten(config, model)
         return Learner(sharded(model, dtype=config.dtype), tokenizer, None)
     base, tokenizer = open_base(config, folder, device)
     if start is None:
@@ -66,7 +68,15 @@ def open_base(
     model, tokenizer = load.load_causal(
         folder, dtype=config.torch_dtype, device=device, four_bit=config.tuning == "qlora"
     )
-    return SharedBase(model, identify(folder), Path(folder).resolve()), tokenizer
+    base = SharedBase(model, identify(folder), Path(folder).resolve())
+    lighten(config, model, base.as_now)
+    return base, tokenizer
+
+
+def lighten(config: TuningConfig, model: Any, again: Again | None = None) -> None:
+    """Take `--gradient-checkpointing` to heart, before a model is parted."""
+    if config.gradient_checkpointing:
+        checkpoint_layers(model, again)
 
 
 def open_reference(config: TuningConfig, folder: Path | str, learner: Learner, device: torch.device) -> Any:

@@ -36,11 +36,16 @@ class Way(NamedTuple):
 
     micro_batch: int
     layout: str
+    gradient_checkpointing: bool = False
 
 
-WAYS = tuple(Way(micro_batch, layout) for micro_batch in (ALL, 1, 3) for layout in LAYOUTS)
+WAYS = (
+    *(Way(micro_batch, layout) for micro_batch in (ALL, 1, 3) for layout in LAYOUTS),
+    Way(3, "right", gradient_checkpointing=True),
+    Way(3, "shared", gradient_checkpointing=True),
+)
 """All of them; others are held against the first."""
-SOME = (Way(ALL, "right"), Way(1, "left"), Way(3, "packed"), Way(3, "shared"))
+SOME = (Way(ALL, "right"), Way(1, "left"), Way(3, "packed"), Way(3, "shared", gradient_checkpointing=True))
 """Each micro-batch and each layout once."""
 
 
@@ -141,7 +146,7 @@ def deviations(trial: Trial, root: Path, ways: Sequence[Way] = WAYS) -> dict[Way
     """How far each way of batching is from the first."""
     trial = shortened(trial)
     stored: dict[int, Rollouts] = {}
-    found = {way: steps(trial.told(**way._asdict()), root / f"{way.micro_batch}-{way.layout}", stored) for way in ways}
+    found = {way: steps(trial.told(**way._asdict()), root / "-".join(map(str, way)), stored) for way in ways}
     first = found[ways[0]]
     return {way: deviation(first, found[way]) for way in ways[1:]}
 
