@@ -52,6 +52,9 @@ class RolloutConfig(TuningConfig):
     """Of Adam, straight down over the last 40 %. Tiny models want 4e-4, adapters 1e-5."""
     beta: float = 0.1
     """Price of one nat of KL to the reference, in units of the score."""
+    reference_every: int = 8
+    """With a beta of 0 the reference only tells how far the policy has moved: it is asked about the answers to one
+    prompt in so many. 1 asks about all."""
     kl_target_nats: float = 0.0
     """Above 0, beta adapts so that the KL per completion settles here."""
     kl_horizon: int = 5000
@@ -77,7 +80,7 @@ class RolloutConfig(TuningConfig):
         TuningConfig.__post_init__(self)
         refuse_unless_positive(
             self, "iterations", "rollouts", "batch_size", "epochs", "learning_rate", "max_new_tokens", "temperature",
-            "reward_timeout_s",
+            "reward_timeout_s", "reference_every",
         )  # fmt: skip
         if self.stale_steps < 0 or not self.sampler_cap >= 1:
             raise ConfigError(

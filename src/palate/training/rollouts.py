@@ -46,12 +46,15 @@ class Rollouts(NamedTuple):
     logprobs_BT: Float[Tensor, "B T"]
     """Under the policy that sampled them."""
     ref_logprobs_BT: Float[Tensor, "B T"]
+    """Under the reference; those of the policy where it was not asked."""
     values_BT: Float[Tensor, "B T"]
     """Of the critic, before each token; 0 where there is none."""
     hidden_BTD: Tensor
     """The frozen reference's last hidden state before each token, for a ridge critic; else empty."""
     sampler_gap_nats: float = 0.0
     """Largest difference between the sampler's log-prob of a token and the trainer's, where both were asked."""
+    gauged_B: Bool[Tensor, " B"] | None = None
+    """Which completions the reference was asked about; None where all."""
     importance_B: Float[Tensor, " B"] | None = None
     """What each completion counts for, where others sampled it; None where all count 1."""
     version: int = 0
@@ -68,6 +71,12 @@ class Rollouts(NamedTuple):
     def weights_B(self) -> Float[Tensor, " B"]:
         """What each completion counts for."""
         return torch.ones(len(self.prompts)) if self.importance_B is None else self.importance_B
+
+    @property
+    def kl_nats_B(self) -> Float[Tensor, " B"]:
+        """Log-prob of each completion under the policy less that under the reference; NaN where it was not asked."""
+        gaps_B = (self.logprobs_BT - self.ref_logprobs_BT).sum(dim=1)
+        return gaps_B if self.gauged_B is None else gaps_B.masked_fill(~self.gauged_B, torch.nan)
 
     @property
     def lengths(self) -> list[int]:
@@ -168,29 +177,36 @@ def _asked(
         scored = score_together(cast.scorer, prompts, rollouts.prompts, rollouts.completions)
         rollouts = rollouts._replace(scores_B=at_least_float32(scored.scores_B), reasons=scored.reasons)
     wants_hidden = isinstance(cast.critic, RidgeCritic)
+    if not (one_pass or wants_hidden):
+        rollouts = rollouts._replace(gauged_B=_gauged(config, rollouts))
     own_BT = torch.zeros_like(rollouts.logprobs_BT)
     seen: dict[int, Tensor] = {}
-    for group in parallel.share(rollouts.parted(config, range(len(rollouts.prompts)), most=32)):
-        batch = (rollouts.prompts[i] for i in group), (rollouts.completions[i] for i in group)
-        where = {"pad_id": pad_id_of(cast.tokenizer), "device": cast.device}
-        laid = lay(*map(list, batch), layout=config.layout, **where)  # type: ignore[arg-type]
-        columns = slice(0, laid.mask_BT.shape[1])
-        with config.arithmetic(cast.device):
-            if one_pass:
-                scores, reference, hidden = _pooled_pass(cast, rollouts, group)
-                rollouts.scores_B[group] = at_least_float32(scores).cpu()
-            else:
-                reference = logprobs(cast.reference, laid, temperature=config.temperature)
-                hidden = states(cast.reference, laid) if wants_hidden else torch.zeros(0)
-            rollouts.ref_logprobs_BT[group, columns] = at_least_float32(reference).cpu()
-            if isinstance(cast.critic, ModelCritic):
-                rollouts.values_BT[group, columns] = cast.critic.values(laid).cpu()
-            if recomputed:
-                own = logprobs(cast.policy, laid, temperature=config.temperature)
-                own_BT[group, columns] = at_least_float32(own).cpu()
-        if wants_hidden:
-            for row, i in enumerate(group):
-                seen[i] = at_least_float32(hidden[row]).cpu()
+    for rows, of_reference, of_others in _questions(
+        rollouts, others_too=recomputed or isinstance(cast.critic, ModelCritic)
+    ):
+        for places in parallel.share(rollouts.parted(config, rows, most=32)):
+            group = [rows[place] for place in places]
+            batch = (rollouts.prompts[i] for i in group), (rollouts.completions[i] for i in group)
+            where = {"pad_id": pad_id_of(cast.tokenizer), "device": cast.device}
+            laid = lay(*map(list, batch), layout=config.layout, **where)  # type: ignore[arg-type]
+            columns = slice(0, laid.mask_BT.shape[1])
+            with config.arithmetic(cast.device):
+                if one_pass:
+                    scores, reference, hidden = _pooled_pass(cast, rollouts, group)
+                    rollouts.scores_B[group] = at_least_float32(scores).cpu()
+                elif of_reference:
+                    reference = logprobs(cast.reference, laid, temperature=config.temperature)
+                    hidden = states(cast.reference, laid) if wants_hidden else torch.zeros(0)
+                if of_reference:
+                    rollouts.ref_logprobs_BT[group, columns] = at_least_float32(reference).cpu()
+                if of_others and isinstance(cast.critic, ModelCritic):
+                    rollouts.values_BT[group, columns] = cast.critic.values(laid).cpu()
+                if of_others and recomputed:
+                    own = logprobs(cast.policy, laid, temperature=config.temperature)
+                    own_BT[group, columns] = at_least_float32(own).cpu()
+            if wants_hidden:
+                for row, i in enumerate(group):
+                    seen[i] = at_least_float32(hidden[row]).cpu()
     for filled_BT in (rollouts.ref_logprobs_BT, rollouts.values_BT, own_BT, *[rollouts.scores_B] * one_pass):
         parallel.together(filled_BT)
     if isinstance(cast.critic, RidgeCritic):
@@ -204,11 +220,31 @@ def _asked(
         gap = float((own_BT - rollouts.logprobs_BT).abs()[rollouts.mask_BT].max())
         rollouts = rollouts._replace(logprobs_BT=own_BT, sampler_gap_nats=gap)
     still = torch.tensor(0.0)
+    if rollouts.gauged_B is not None:
+        known_BT = rollouts.ref_logprobs_BT.where(rollouts.gauged_B[:, None], rollouts.logprobs_BT)
+        rollouts = rollouts._replace(ref_logprobs_BT=known_BT)
     return rollouts._replace(
         ref_logprobs_BT=rollouts.ref_logprobs_BT.where(rollouts.mask_BT, still),
         logprobs_BT=rollouts.logprobs_BT.where(rollouts.mask_BT, still),
         values_BT=rollouts.values_BT.where(rollouts.mask_BT, still),
     )
+
+
+def _gauged(config: RolloutConfig, rollouts: Rollouts) -> Tensor | None:
+    """Whom the reference is asked about where nothing hangs on its answer: whole prompts, which share a pass."""
+    if config.beta > 0 or config.reference_every == 1:
+        return None
+    numbers: dict[tuple[int, ...], int] = {}
+    found = [numbers.setdefault(tuple(prompt), len(numbers)) for prompt in rollouts.prompts]
+    return torch.tensor(found) % config.reference_every == 0
+
+
+def _questions(rollouts: Rollouts, *, others_too: bool) -> list[tuple[list[int], bool, bool]]:
+    """Rows, and whether the reference and others are asked about them."""
+    everyone = list(range(len(rollouts.prompts)))
+    if rollouts.gauged_B is None:
+        return [(everyone, True, others_too)]
+    return [(rollouts.gauged_B.nonzero()[:, 0].tolist(), True, False), *[(everyone, False, True)] * others_too]
 
 
 def _pooled_pass(cast: Cast, rollouts: Rollouts, group: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
@@ -235,7 +271,7 @@ def rollout_facts(rollouts: Rollouts) -> dict[str, float]:
         TrainingError: none of them has a score.
     """
     rollouts = others.without_gaps(rollouts)
-    gap_BT = rollouts.logprobs_BT - rollouts.ref_logprobs_BT
+    kl_nats_B = rollouts.kl_nats_B[rollouts.kl_nats_B.isfinite()]
     scores = rollouts.scores_B[rollouts.scored_B]
     if not len(scores):
         raise TrainingError(
@@ -244,7 +280,7 @@ def rollout_facts(rollouts: Rollouts) -> dict[str, float]:
             found=", ".join(f"{count} times: {reason}" for reason, count in Counter(rollouts.reasons).most_common(3)),
         )
     facts = {
-        "kl/policy_reference_nats": float(gap_BT.sum(dim=1).mean()),
+        "kl/policy_reference_nats": float(kl_nats_B.mean()),
         # The mean surprise of what was sampled is an unbiased estimate of the entropy, for nothing.
         "entropy/token_nats": float(-rollouts.logprobs_BT.sum() / rollouts.mask_BT.sum()),
         "reward/score_mean": float(scores.mean()),
@@ -252,6 +288,8 @@ def rollout_facts(rollouts: Rollouts) -> dict[str, float]:
         "response/length_tokens": float(rollouts.mask_BT.sum(dim=1).float().mean()),
         "response/finished_fraction": float(rollouts.finished_B.float().mean()),
     }
+    if rollouts.gauged_B is not None:
+        facts["kl/completions_asked"] = float(len(kl_nats_B))
     facts |= rollouts.sampler or {}
     abstained = sum(reason == "abstained" for reason in rollouts.reasons)
     errors = sum(bool(reason) for reason in rollouts.reasons) - abstained
@@ -269,9 +307,10 @@ def sample_lines(
     """A line for each completion: enough for somebody else to judge the run afterwards.
 
     `score` is the reward's; `reward` is what the policy was given in its place, before the price of KL. They
-    differ for completions without an end. Where the reward gave no score both are null, and `why` says why.
+    differ for completions without an end. Where the reward gave no score both are null, and `why` says why. `kl_nats`
+    is null where the reference was not asked.
     """
-    gaps = (rollouts.logprobs_BT - rollouts.ref_logprobs_BT).sum(dim=1)
+    kl_nats_B = rollouts.kl_nats_B
     lines = []
     for row, prompt in enumerate(prompts):
         if not rollouts.mask_BT[row].any():  # nobody answered
@@ -284,7 +323,7 @@ def sample_lines(
             "completion": chat.decode(cast.tokenizer, rollouts.completions[row]),
             "score": round(float(rollouts.scores_B[row]), 6),
             "reward": round(float(trained_B[row]), 6),
-            "kl_nats": round(float(gaps[row]), 6),
+            "kl_nats": round(float(kl_nats_B[row]), 6) if kl_nats_B[row].isfinite() else None,
             "tokens": len(rollouts.completions[row]),
             "finished": bool(rollouts.finished_B[row]),
         }

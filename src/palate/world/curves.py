@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from palate.core.artefacts import Workspace
@@ -46,7 +47,7 @@ def policy_curve(root: Path, policy: Path) -> list[Point]:
                 "proxy_sd": max((sum((s - middle) ** 2 for s in scores) / len(scores)) ** 0.5, 1e-6),
                 "gold": sum(golds) / len(golds),
                 "claims": sum(claims) / max(len(claims), 1),
-                "kl": sum(r["kl_nats"] for r in group) / len(group),
+                "kl": fmean(r["kl_nats"] for r in group if r["kl_nats"] is not None),
                 "tokens": sum(r["tokens"] for r in group) / len(group),
                 "step_kl": metrics[iteration].get("kl/old_new_nats", 0.0),
             }

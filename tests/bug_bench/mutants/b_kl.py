@@ -170,8 +170,8 @@ MUTANTS = (
         "B28",
         "the logged KL is a mean over tokens, padding among them",
         "training.rollouts:rollout_facts",
-        "float(gap_BT.sum(dim=1).mean())",
-        "float(gap_BT.mean())",
+        "float(kl_nats_B.mean())",
+        "float((rollouts.logprobs_BT - rollouts.ref_logprobs_BT).mean())",
     ),
     Mutant(
         "B30",
