@@ -37,7 +37,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="pairs of runs")
     parser.add_argument("--first", type=int, default=0, help="seed of the first pair")
     parser.add_argument("--quick", action="store_true", help="the quick demo, to try this script out")
+    parser.add_argument(
+        "--keep", type=Path, help="a fresh folder for what this checkout's runs leave, as demo_seeds.py has it"
+    )
     options = parser.parse_args()
+    if options.keep is not None and options.keep.exists():
+        parser.error(f"--keep {options.keep} is there already: finished work would be used again")
     pairs = []
     with tempfile.TemporaryDirectory() as scratch:
         older = Path(scratch) / "before"
@@ -47,7 +52,8 @@ def main() -> None:
                 seed = options.first + number
                 sides = {}
                 for name, code in (("before", older), ("after", ROOT)):
-                    out = Path(scratch) / f"{name}-{seed}"
+                    kept = options.keep is not None and name == "after"
+                    out = options.keep / f"seed-{seed}" if kept else Path(scratch) / f"{name}-{seed}"
                     sides[name] = run(code, out, seed, quick=options.quick)
                     print(f"seed {seed}, {name}: {sides[name][0]:.0f} s", flush=True)
                 if sides["before"][1] != sides["after"][1]:
