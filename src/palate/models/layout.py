@@ -43,8 +43,8 @@ class Laid(NamedTuple):
     """The completions' tokens."""
     mask_BT: Bool[Tensor, "B T"]
     """True on completion tokens, the end token included."""
-    last: tuple[Int[Tensor, " B"], Int[Tensor, " B"]]
-    """Row and column of each row's last token."""
+    last: tuple[Int[Tensor, " B"], Int[Tensor, " B"]] | None
+    """Row and column of each row's last token; None where it was left out."""
     tree: Tree | None = None
     """With `shared`: the rows in one line, which is row 0."""
     padded: Callable[[], Laid] | None = None
@@ -59,6 +59,7 @@ def lay(
     layout: str = "right",
     device: torch.device | str = "cpu",
     counts: Sequence[Sequence[bool]] | None = None,
+    ends: bool = False,
 ) -> Laid:
     """Put rows into one tensor. Masks come from lengths; `pad_id` may be any token at all.
 
@@ -70,6 +71,7 @@ def lay(
         device: Where the tensors go.
         counts: Of each completion token whether it counts; None counts all. In a conversation, what the user
             says after the first answer does not.
+        ends: Whether the states of last tokens are wanted. Nothing follows them, so `shared` leaves them out else.
 
     Raises:
         DataError: a prompt is empty, so nothing predicts the completion's first token.
@@ -79,7 +81,7 @@ def lay(
             raise DataError("a prompt has no tokens", where=f"row {index} of a batch", expected="at least one")
     tree, padded, inputs = None, None, dict[str, Tensor]()
     if layout == "shared":
-        planted = plant(prompts, completions)
+        planted = plant(prompts, completions if ends else [completion[:-1] for completion in completions])
         tree, rows, before, first = planted.tree.to(device), [0] * len(prompts), planted.last_prompt, planted.first
         padded = partial(lay, prompts, completions, pad_id=pad_id, layout="right", device=device, counts=counts)
     else:
@@ -102,7 +104,7 @@ def lay(
         column_BT.to(device),
         tokens_BT.to(device),
         mask_BT.to(device),
-        (row_B.to(device), last_B.to(device)),
+        (row_B.to(device), last_B.to(device)) if ends or layout != "shared" else None,
         tree,
         padded,
     )
@@ -139,8 +141,9 @@ def values(model: Any, laid: Laid) -> Float[Tensor, "B T"]:
 
 
 def last_scores(model: Any, laid: Laid) -> Float[Tensor, " B"]:
-    """The scalar head at each completion's last token: counted, not searched by pad id."""
+    """The scalar head at each completion's last token: counted, not searched by pad id. Lay rows with `ends`."""
     hidden, laid = _hidden(model, laid)
+    assert laid.last is not None, "rows were laid without their last tokens"
     return scalar(model, hidden[laid.last])
 
 

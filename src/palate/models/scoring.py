@@ -44,4 +44,4 @@ def _scores(
     if isinstance(model, PooledRewardModel):
         batch = pad(prompts, completions, pad_id=pad_id)
         return model(batch.tokens_BL.to(model.device), batch.mask_completion_BL.to(model.device))  # type: ignore[no-any-return]
-    return last_scores(model, lay(prompts, completions, pad_id=pad_id, layout="shared", device=model.device))
+    return last_scores(model, lay(prompts, completions, pad_id=pad_id, layout="shared", device=model.device, ends=True))

@@ -195,6 +195,7 @@ def _scores(reward: Any, sides: Sides, rows: Sequence[int], step: Step) -> Float
         pad_id=step.pad_id,
         layout=step.config.layout,
         device=reward.device,
+        ends=True,
     )
     with step.config.arithmetic(reward.device):
         return last_scores(reward, laid).cpu()
