@@ -29,7 +29,7 @@ real-data: .venv/.ok  ## Every verb on the public files in PALATE_DATA, into doc
 	-$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[trl]" && touch .venv/.trl
 
 core-figures: .venv/.trl  ## What the training core promises, measured cell by cell into docs/results/core.json
-	$(BIN)/python scripts/core_figures.py --seed $(SEED)
+	$(BIN)/python -m scripts.core_figures --seed $(SEED)
 
 # The opponents of `bench`, in environments of their own; PPO left TRL with 1.13.
 TRL_PYTHON ?= build/trl/bin/python

@@ -1,7 +1,8 @@
 """What each figure averages comes from its module's docstring; a name that no table explains is an error."""
 
 import pytest
-from scripts.core_figures import CELLS, about, abouts, table
+from scripts.cells import about, abouts, table
+from scripts.core_figures import CELLS
 
 
 @pytest.mark.parametrize("cell", CELLS)
