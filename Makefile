@@ -4,7 +4,7 @@ BIN := .venv/bin
 SEEDS ?= 5
 SEED ?= 0
 
-.PHONY: help demo quick demo-seeds real-data core-figures bench bug-bench resume scaling times slow test distributed check lock clean
+.PHONY: help demo quick demo-seeds real-data core-figures bench bug-bench resume scaling times slow test browser postgres api-fuzz distributed people-figures check lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,9 @@ real-data: .venv/.ok  ## Every verb on the public files in PALATE_DATA, into doc
 
 core-figures: .venv/.trl  ## What the training core promises, measured cell by cell into docs/results/core.json
 	$(BIN)/python -m scripts.core_figures --seed $(SEED)
+
+people-figures: .venv/.ok  ## What the human side promises, measured cell by cell into docs/results/people.json
+	$(BIN)/python -m scripts.people_figures --seed $(SEED)
 
 # The opponents of `bench`, in environments of their own; PPO left TRL with 1.13.
 TRL_PYTHON ?= build/trl/bin/python
@@ -64,7 +67,16 @@ check: .venv/.ok  ## Lint, types, and who may import whom
 	$(BIN)/lint-imports
 
 test: check  ## Every test that needs no GPU, after lint, types and the import contract
-	$(BIN)/python -m pytest -n 2 -m "not slow and not distributed"
+	$(BIN)/python -m pytest -n 2 -m "not slow and not distributed and not browser"
+
+browser: .venv/.ok  ## The pages in a real Chromium, as people use them
+	$(BIN)/python -m pytest -m browser tests/browser
+
+postgres: .venv/.ok  ## The whole store on a real PostgreSQL
+	$(BIN)/python -m pytest -n 2 -m postgres tests/unit/store tests/postgres
+
+api-fuzz: .venv/.ok  ## Every route of the API, with whatever its description allows
+	PALATE_FUZZ_EXAMPLES=100 $(BIN)/python -m pytest tests/api
 
 distributed: .venv/.ok  ## Every recipe in two processes, against one
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m distributed tests/distributed

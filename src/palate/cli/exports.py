@@ -5,34 +5,52 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from palate.cli.data import load_file
+from palate.cli.collector import without_collector
+from palate.cli.data import JOURNAL, load_file
+from palate.cli.exporting import facts, preferences
 from palate.core.artefacts import MANIFEST
-from palate.core.errors import ConfigError, DataError
+from palate.core.errors import ConfigError, DataError, MissingArtefact
 from palate.core.records import Demonstration, Preference, Prompt
 from palate.formats import Imported, pair_records
-from palate.formats.write import TARGETS, Written, write_demonstrations, write_preferences, write_prompts
+from palate.formats.write import (
+    TARGETS,
+    Written,
+    write_demonstrations,
+    write_lossless,
+    write_preferences,
+    write_prompts,
+    write_streamed,
+)
 from palate.preferences import dataset
 from palate.preferences.aggregate import aggregate
 from palate.preferences.voices import by_comparison
+from palate.store.journal import Journal
+
+LOSSLESS = "judgements"
+"""The shape that loses nothing."""
 
 
 def export(shape: str, *, data: Path, out: Path, split: str | None = None) -> None:
-    """Write preferences, demonstrations or prompts as another trainer reads them.
+    """Write preferences, demonstrations or prompts as another trainer reads them, or a journal without loss.
 
     Parameters
     ----------
     shape
-        trl, openrlhf, verl, nemo-rl or llama-factory.
+        trl, openrlhf, verl, nemo-rl or llama-factory; or judgements, for everything that a journal holds.
     data
-        A dataset folder, or a file of any shape that `palate import` reads.
+        A dataset folder, a project folder or its journal, or a file of any shape that `palate import` reads.
     out
         The new file; its ending says how it is written, such as .jsonl or .parquet.
     split
         Of a dataset: train or heldout; train when not given.
     """
     target = TARGETS.get(shape)
-    if target is None:
-        raise ConfigError("there is no such shape to export", expected=", ".join(TARGETS), found=f"`{shape}`")
+    if target is None and shape != LOSSLESS:
+        expected = ", ".join([*TARGETS, LOSSLESS])
+        raise ConfigError("there is no such shape to export", expected=expected, found=f"`{shape}`")
+    if target is None or (journal_of(data) and split is None and not (data / MANIFEST).is_file()):
+        _of_journal(shape, data, out)
+        return
     if (data / MANIFEST).is_file():
         records, known, dropped = _of_dataset(data, split or "train")
     elif split is not None:
@@ -49,6 +67,27 @@ def export(shape: str, *, data: Path, out: Path, split: str | None = None) -> No
     else:
         prompts = [record for record in records if isinstance(record, Prompt)]
         _tell(write_prompts(out, target, prompts), "prompts", dropped)
+
+
+def journal_of(data: Path) -> Path | None:
+    """The journal that a path means: itself, or the one in a project folder."""
+    if data.suffix == ".db":
+        return data
+    return data / JOURNAL if (data / JOURNAL).is_file() else None
+
+
+def _of_journal(shape: str, data: Path, out: Path) -> None:
+    """What judgements of a journal decide, by the majority, or all that is in it; row by row, whatever its size."""
+    where = journal_of(data)
+    if where is None or not where.is_file():
+        raise MissingArtefact("there is no journal", where=str(data), expected=f"a project folder with {JOURNAL}")
+    left_out: Counter[str] = Counter()
+    with Journal.open(where) as journal, without_collector():
+        if shape == LOSSLESS:
+            print(f"{write_lossless(out, facts(journal))} records in {out}")
+            return
+        told = write_streamed(out, TARGETS[shape], preferences(journal, "majority", left_out))
+    _tell(told, "preferences", left_out)
 
 
 _Records = list[Preference] | list[Demonstration] | list[Prompt]

@@ -6,6 +6,7 @@
     ├── ModelError         (ValueError)         a model or tokenizer folder that cannot do what is asked
     ├── MissingArtefact    (FileNotFoundError)  an artefact or input that is not there
     ├── StoreError         (RuntimeError)       the journal refuses: wrong schema, locked, not a journal
+    │   └── LeaseLost                           a judgement under a lease that its rater does not hold
     ├── TrainingError      (RuntimeError)       a run that must stop, such as a loss that is not finite
     └── Interrupted                             someone asked a run to stop; it can be continued
 
@@ -76,6 +77,10 @@ class MissingArtefact(PalateError, FileNotFoundError):
 
 class StoreError(PalateError, RuntimeError):
     """The journal refuses: not a journal, another schema, or a broken promise."""
+
+
+class LeaseLost(StoreError):
+    """A judgement came under a lease that its rater does not hold, or that is for another comparison."""
 
 
 class TrainingError(PalateError, RuntimeError):

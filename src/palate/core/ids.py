@@ -22,7 +22,11 @@ def canonical_json(value: object) -> str:
         TypeError: `value` holds something that JSON does not know.
         ValueError: `value` holds NaN or an infinity, which would not survive a round trip.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _ENCODE(value)
+
+
+# Made once: `json.dumps` would make an encoder for each value.
+_ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 def content_id(kind: str, value: object) -> str:

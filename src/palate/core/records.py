@@ -12,9 +12,17 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from palate.core.errors import DataError
+from palate.core.guidelines import Clause as Clause
+from palate.core.guidelines import Guideline as Guideline
+from palate.core.guidelines import changed as changed
+from palate.core.guidelines import clauses as clauses
 from palate.core.ids import content_id
 
 ROLES = ("system", "user", "assistant")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +52,9 @@ class Prompt:
 
     messages: tuple[Message, ...]
     kind: str = ""
-    """A label for reports, such as `career`; not part of the id."""
+    """A label for reports and assignment, such as `career`; not part of the id."""
+    language: str = ""
+    """BCP 47, such as `de` or `pt-BR`; "" when unknown. Not part of the id."""
 
     @property
     def id(self) -> str:
@@ -52,14 +62,14 @@ class Prompt:
         return content_id("prompt", [message.as_dict() for message in self.messages])
 
     @classmethod
-    def of(cls, text: str, kind: str = "") -> Prompt:
+    def of(cls, text: str, kind: str = "", language: str = "") -> Prompt:
         """A prompt of one user message."""
-        return cls(messages=(Message("user", text),), kind=kind)
+        return cls(messages=(Message("user", text),), kind=kind, language=language)
 
     @classmethod
-    def from_dicts(cls, messages: list[dict[str, str]], kind: str = "") -> Prompt:
+    def from_dicts(cls, messages: list[dict[str, str]], kind: str = "", language: str = "") -> Prompt:
         """A prompt from `[{"role": …, "content": …}, …]`."""
-        return cls(tuple(Message(m["role"], m["content"]) for m in messages), kind)
+        return cls(tuple(Message(m["role"], m["content"]) for m in messages), kind, language)
 
     def as_dicts(self) -> list[dict[str, str]]:
         """The messages as plain dicts."""
@@ -128,6 +138,8 @@ class Verdict(StrEnum):
 
 STRENGTHS = (0, 1, 2, 3)
 """0 not said, 1 slightly, 2 better, 3 much better."""
+TASKS = ("normal", "check", "repeat", "adjudication", "onboarding")
+"""Why a comparison was given to a rater: `check` has a known answer, `repeat` they judged before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,10 +159,14 @@ class Judgement:
     """Version of the guideline that the rater had before them."""
     seconds: float | None = None
     """Time from shown to judged; `None` when unknown."""
-    judged_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
+    judged_at: str = field(default_factory=_now)
     """UTC, ISO 8601."""
     supersedes: str = ""
     """`uid` of the judgement that this one corrects, if any."""
+    swapped: bool = False
+    """This rater saw `second` on the left, or above. The verdict is of the comparison's own sides all the same."""
+    task: str = "normal"
+    """Why they were asked, see `TASKS`."""
 
     def __post_init__(self) -> None:
         if self.strength not in STRENGTHS:
@@ -160,6 +176,13 @@ class Judgement:
                 expected="0 (not said), 1, 2 or 3",
                 found=str(self.strength),
             )
+        if self.task not in TASKS:
+            raise DataError(
+                "a judgement is of a kind of task that Palate does not know",
+                where=f"judgement {self.uid}",
+                expected=", ".join(TASKS),
+                found=repr(self.task),
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +190,118 @@ class Rater:
     """Who judges: a person, a model, or an imported file."""
 
     id: str
+    """A pseudonym; a person's name and address stand in their account only."""
     kind: str = "person"
     """`person`, `model`, `simulated` or `import`."""
+    group: str = ""
+    """Whom they stand for in reports, such as `nurses`; "" when nobody asked."""
+    languages: tuple[str, ...] = ()
+    """BCP 47. They are given comparisons in these only; in any, when there are none."""
+    topics: tuple[str, ...] = ()
+    """Kinds of prompts that they are given; any, when there are none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slate:
+    """Two to six completions of one prompt, to be put in order."""
+
+    prompt: str
+    completions: tuple[str, ...]
+    """Ids."""
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if not 2 <= len(self.completions) <= 6 or len(set(self.completions)) != len(self.completions):
+            raise DataError(
+                "a slate cannot be ranked",
+                where=f"prompt {self.prompt}",
+                expected="2 to 6 different completions",
+                found=", ".join(self.completions) or "none",
+            )
+
+    @property
+    def id(self) -> str:
+        """Id of the prompt and the completions in their order."""
+        return content_id("slate", [self.prompt, list(self.completions)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking:
+    """How one rater ordered a slate, once: one judgement, however many pairs it implies."""
+
+    uid: str
+    slate: str
+    rater: str
+    ranks: tuple[int, ...]
+    """For each completion of the slate: 1 is best, equal ranks are ties, 0 was not rated."""
+    order: tuple[int, ...]
+    """Positions in the slate as they were shown, first to last."""
+    reasons: tuple[str, ...] = ()
+    note: str = ""
+    guideline: str = ""
+    seconds: float | None = None
+    judged_at: str = field(default_factory=_now)
+    supersedes: str = ""
+
+    def __post_init__(self) -> None:
+        size = len(self.ranks)
+        if not all(0 <= rank <= size for rank in self.ranks) or sorted(self.order) != list(range(size)):
+            raise DataError(
+                "a ranking does not order its slate",
+                where=f"ranking {self.uid}",
+                expected=f"{size} ranks from 0 (not rated) to {size}, and each place from 0 to {size - 1} shown once",
+                found=f"ranks {list(self.ranks)}, order {list(self.order)}",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenAnswer:
+    """A demonstration as a fact: who wrote which text for which prompt, and when."""
+
+    uid: str
+    prompt: str
+    text: str
+    rater: str
+    original: str = ""
+    """Id of the completion that was edited; "" when it was written anew."""
+    judgement: str = ""
+    """`uid` of the judgement in whose course it was edited, if any."""
+    guideline: str = ""
+    seconds: float | None = None
+    written_at: str = field(default_factory=_now)
+    supersedes: str = ""
+
+
+FEEDBACK_KINDS = ("up", "down", "none", "regenerate", "edit", "note", "report", "copy")
+"""`none` takes a thumb back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feedback:
+    """A signal from someone who uses a release."""
+
+    uid: str
+    """Made by the sender, so that sending it twice stores it once."""
+    completion: str
+    kind: str
+    """See `FEEDBACK_KINDS`."""
+    person: str
+    """A pseudonym."""
+    value: str = ""
+    """What the kind needs: the completion drawn anew, the edited text, the better draft."""
+    note: str = ""
+    consent: str = ""
+    """Id of the consent that was in force, "" when there was none."""
+    created_at: str = field(default_factory=_now)
+
+    def __post_init__(self) -> None:
+        if self.kind not in FEEDBACK_KINDS:
+            raise DataError(
+                "a feedback is of a kind that Palate does not know",
+                where=f"feedback {self.uid}",
+                expected=", ".join(FEEDBACK_KINDS),
+                found=repr(self.kind),
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,18 +5,22 @@ lmarena-ai/arena-human-preference-100k (`conversation_a`, `conversation_b`, `win
 lmarena-ai/arena-human-preference-55k (`prompt`, `response_a`, `response_b` as JSON lists, and
 `winner_model_a`, `winner_model_b`, `winner_tie`). In a conversation of several turns each model goes on
 from its own answers; only where the turns before the last agree is it a pair for one prompt, and the
-other rows are refused. `turn` counts the turns that were judged.
+other rows are refused. `turn` counts the turns that were judged. arena-human-preference-140k names no judge; there the
+session stands for one, since the turns of a session are one person's (`evaluation_session_id`).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from palate.core.errors import DataError
-from palate.core.records import Message, Verdict
+from palate.core.records import Message, Prompt, Verdict
 from palate.formats.imported import ImportedPair
+from palate.formats.languages import LANGUAGES
+from palate.formats.moments import moment
 from palate.formats.shape import Carried, Row, Shape, is_blank
 from palate.formats.sides import split
 from palate.formats.turns import Turns, lost_in_turns, prompt_of, text_in, turns_in
@@ -26,7 +30,7 @@ _TALKS = ("conversation_a", "conversation_b")
 _ANSWERS = ("response_a", "response_b")
 _WINNERS = {"winner_model_a": Verdict.FIRST, "winner_model_b": Verdict.SECOND, "winner_tie": Verdict.TIE}
 _MODELS = ("model_a", "model_b")
-_RATERS = ("judge", "judge_hash")
+_RATERS = ("judge", "judge_hash", "user_id", "evaluation_session_id")
 
 
 def _matches(values: Mapping[str, Any]) -> bool:
@@ -43,20 +47,35 @@ def _carry(row: Row) -> Carried:
     writers = tuple(_name(values.get(name)) for name in _MODELS)
     rater = next((name for name in _RATERS if not is_blank(values.get(name))), None)
     pair = ImportedPair(
-        prompt=prompt_of(turns, row.kind),
+        prompt=_prompt(turns, row),
         first=first,
         second=second,
         verdict=verdict_in(values.get("winner"), "model_a", "model_b") if talks else _flags(values),
         rater=text_in(str(values[rater]), rater) if rater else None,
         writers=(writers[0], writers[1]),
+        judged_at=moment(values.get("tstamp", values.get("timestamp"))),
         where=row.where,
         row=row.number,
     )
-    used = {*names, *_MODELS, "kind", *(("winner", "turn") if talks else ("prompt", *_WINNERS))}
+    used = {
+        *names,
+        *_MODELS,
+        "kind",
+        "language",
+        "tstamp",
+        "timestamp",
+        *(("winner", "turn") if talks else ("prompt", *_WINNERS)),
+    }
     if rater:
         used.add(rater)
     lost = frozenset(key for name in names if talks for key in lost_in_turns(_loaded(values[name], name), name))
     return Carried(pairs=(pair,), used=frozenset(used), lost=lost - {f"{name}[].num_tokens" for name in names})
+
+
+def _prompt(turns: Turns, row: Row) -> Prompt:
+    prompt = prompt_of(turns, row.kind)
+    language = row.values.get("language")
+    return replace(prompt, language=LANGUAGES.get(language.lower(), "")) if isinstance(language, str) else prompt
 
 
 def _talk(values: Mapping[str, Any], name: str) -> Turns:

@@ -62,6 +62,16 @@ def bytes_of(path: Path) -> bytes:
         MissingArtefact: there is no such file.
         DataError: it is a folder, or not readable.
     """
+    return start_of(path, -1)
+
+
+def start_of(path: Path, count: int) -> bytes:
+    """The first bytes of a file; all of them for -1.
+
+    Raises:
+        MissingArtefact: there is no such file.
+        DataError: it is a folder, or not readable.
+    """
     if not path.exists():
         raise MissingArtefact("there is no such file", where=str(path), hint="check the path")
     if path.is_dir():
@@ -73,7 +83,8 @@ def bytes_of(path: Path) -> bytes:
             found=", ".join(f"`{name}`" for name in inside[:8]) or "a folder without files",
         )
     try:
-        return path.read_bytes()
+        with path.open("rb") as handle:
+            return handle.read(count)
     except OSError as error:
         raise DataError("a file cannot be read", where=str(path), found=str(error)) from error
 

@@ -4,29 +4,32 @@ Source: `oasst-data` of LAION-AI/Open-Assistant and the card of OpenAssistant/oa
 (`prompt` with nested `replies`), a root message with its `replies`, or one message (`message_id`,
 `parent_id`), and then the rows are put together first. Every two ranked answers to one message are a pair;
 the best of them, or the only one, is a demonstration. Messages that were deleted or rejected in review
-are left out with everything below them, and counted.
+are left out with everything below them, and counted. Where the export says how each person ranked the answers
+(`events.ranking`), that is carried besides, as one ranking a person.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from palate.core.errors import DataError
-from palate.core.records import Demonstration
-from palate.formats.imported import ImportedPair
+from palate.core.records import Demonstration, Prompt
+from palate.formats.imported import ImportedPair, ImportedRanking
 from palate.formats.messages import demonstration
 from palate.formats.ranking import Answer, ranked
 from palate.formats.shape import Carried, Row, Shape, is_blank
 from palate.formats.sides import answer
-from palate.formats.turns import Turns, prompt_of, turns_in
+from palate.formats.turns import Turns, prompt_of, text_in, turns_in
 
+MOST_RANKED = 6
+"""Answers in a slate."""
 _MESSAGE = ("message_id", "text", "role")
 _CARRIED = frozenset(
     {
         *("message_id", "parent_id", "text", "role", "rank", "replies", "deleted", "review_result", "synthetic"),
-        *("model_name", "message_tree_id", "tree_state", "review_count", "kind"),
+        *("model_name", "message_tree_id", "tree_state", "review_count", "kind", "events"),
     }
 )
 
@@ -91,9 +94,11 @@ def _carry(row: Row) -> Carried:
     if _is_out(root):
         raise DataError("the first message was deleted, or rejected in review")
     pairs: list[ImportedPair] = []
+    rankings: list[ImportedRanking] = []
     shown: list[Demonstration] = []
-    for turns, replies in _asked(root, lost, nested=not row.parts):
+    for turns, replies, events in _asked(root, lost, nested=not row.parts):
         prompt = prompt_of(turns, row.kind)
+        rankings += _rankings(row, prompt, replies, events, len(rankings), lost)
         ranks = [(r, _rank(r)) for r in replies]
         answers = [Answer(_text(r), -rank, str(r.get("model_name") or "")) for r, rank in ranks if rank is not None]
         if answers and len(answers) < len(replies):
@@ -104,13 +109,60 @@ def _carry(row: Row) -> Carried:
         texts = [max(answers, key=lambda a: a.score).text] if answers else [_text(r) for r in replies]
         if len(texts) == 1 and texts[0].strip():
             shown.append(demonstration((*turns, *answer(texts[0]))))
-    alone = () if pairs or shown else (prompt_of(_turn(root), row.kind),)
+    alone = () if pairs or shown or rankings else (prompt_of(_turn(root), row.kind),)
     # Nested messages are counted as `messages[]`, and so is a root that is a row with them.
     used = _CARRIED | ({"prompt"} if row.parts else {"prompt", *root})
-    return Carried(pairs=tuple(pairs), demonstrations=tuple(shown), prompts=alone, used=used, lost=frozenset(lost))
+    return Carried(
+        pairs=tuple(pairs),
+        demonstrations=tuple(shown),
+        prompts=alone,
+        rankings=tuple(rankings),
+        used=used,
+        lost=frozenset(lost),
+    )
 
 
-def _asked(root: Mapping[str, Any], lost: set[str], *, nested: bool) -> Iterator[tuple[Turns, list[Mapping[str, Any]]]]:
+def _rankings(
+    row: Row, prompt: Prompt, replies: Sequence[Mapping[str, Any]], events: object, start: int, lost: set[str]
+) -> list[ImportedRanking]:
+    """What each person said of the answers to one message; `ranked_message_ids` begins with the best."""
+    given = events.get("ranking") if isinstance(events, Mapping) else None
+    texts = {str(reply.get("message_id")): reply for reply in replies}
+    found: list[ImportedRanking] = []
+    for event in given if isinstance(given, list) else []:
+        ids = event.get("ranked_message_ids") if isinstance(event, Mapping) else None
+        order = [str(id) for id in ids] if isinstance(ids, list) else []
+        kept = [id for id in order if id in texts]
+        if not 2 <= len(kept) <= MOST_RANKED or event.get("not_rankable") or len(set(kept)) < len(kept):
+            lost.add("rankings of answers that are not here, or of more than six")
+            continue
+        who = event.get("user_id")
+        found.append(
+            ImportedRanking(
+                prompt=prompt,
+                # In the order of the file, so that all who ranked them ranked one slate.
+                answers=tuple(_text(texts[id]) for id in texts if id in kept),
+                ranks=tuple(kept.index(id) + 1 for id in texts if id in kept),
+                writers=tuple(str(texts[id].get("model_name") or "") for id in texts if id in kept),
+                rater=None if is_blank(who) else text_in(str(who), "user_id"),
+                where=row.where,
+                row=row.number,
+                part=start + len(found),
+            )
+        )
+    if isinstance(events, Mapping):
+        lost |= {f"messages[].events.{name}" for name in events if name != "ranking"}
+    return found
+
+
+class _Asked(NamedTuple):
+    turns: Turns
+    replies: list[Mapping[str, Any]]
+    events: object
+    """What people did with the message, as the full export tells it."""
+
+
+def _asked(root: Mapping[str, Any], lost: set[str], *, nested: bool) -> Iterator[_Asked]:
     """Each message by a person with the turns up to it and its answers, those left out named in `lost`."""
     open_ends: list[tuple[Turns, Mapping[str, Any]]] = [((), root)]
     while open_ends:
@@ -126,7 +178,7 @@ def _asked(root: Mapping[str, Any], lost: set[str], *, nested: bool) -> Iterator
             lost.add("messages that were deleted or rejected in review")
         open_ends.extend((turns, reply) for reply in kept)
         if turns[-1].role == "user" and kept:
-            yield turns, kept
+            yield _Asked(turns, kept, message.get("events"))
 
 
 def _turn(message: Mapping[str, Any]) -> Turns:

@@ -9,10 +9,11 @@ from typing import Any
 from palate.core.errors import DataError
 from palate.core.ids import file_id
 from palate.formats.extras import load
-from palate.formats.files import bytes_of
+from palate.formats.files import start_of
 from palate.formats.rows import Found, RowsOfFile, sorted_out
 
 _MAGIC = b"PAR1"
+_BATCH_ROWS = 4_096
 
 
 def rows_of(path: Path) -> RowsOfFile:
@@ -23,23 +24,34 @@ def rows_of(path: Path) -> RowsOfFile:
         DataError: it is no Parquet file, or has no rows.
         ConfigError: pyarrow is not installed.
     """
-    _check_magic(path, bytes_of(path)[:4])
-    table = load("pyarrow.parquet", str(path))
-    arrow = load("pyarrow", str(path))
-    try:
-        found = list(_found(table.ParquetFile(path), path.name))
-    except (arrow.ArrowException, OSError) as error:
-        raise DataError(
-            "a Parquet file is broken", where=str(path), found=str(error).split("\n")[0], hint="fetch it again"
-        ) from error
+    found = list(found_in(path))
     if not found:
         raise DataError("a file has no rows", where=str(path), expected="at least one row", found="none")
     return sorted_out(iter(found), file_id(path))
 
 
+def found_in(path: Path) -> Found:
+    """The rows of a Parquet file one after the other.
+
+    Raises:
+        MissingArtefact: there is no such file.
+        DataError: it is no Parquet file, or broken.
+        ConfigError: pyarrow is not installed.
+    """
+    _check_magic(path, start_of(path, 4))
+    table = load("pyarrow.parquet", str(path))
+    arrow = load("pyarrow", str(path))
+    try:
+        yield from _found(table.ParquetFile(path), path.name)
+    except (arrow.ArrowException, OSError) as error:
+        raise DataError(
+            "a Parquet file is broken", where=str(path), found=str(error).split("\n")[0], hint="fetch it again"
+        ) from error
+
+
 def _found(file: Any, name: str) -> Found:
     number = 0
-    for batch in file.iter_batches():
+    for batch in file.iter_batches(batch_size=_BATCH_ROWS):
         for values in batch.to_pylist():
             number += 1
             yield f"{name}:{number}", values

@@ -9,29 +9,50 @@ from pathlib import Path
 from palate.core.errors import ConfigError, DataError
 from palate.formats import (
     alpaca,
+    alpaca_eval,
     arena,
+    argilla,
+    chatgpt,
     columns,
     helpsteer,
     hh,
     implicit,
+    judgements,
+    label_studio,
+    langfuse,
     messages,
     nemo_rl,
     oasst,
+    open_webui,
     openai,
+    pandalm,
+    potato,
     preference,
     prompts,
+    red_team,
     stepwise,
     text,
     ultrafeedback,
     unpaired,
 )
-from palate.formats.imported import Imported, Refusal, excerpt
+from palate.formats.carrying import carry
+from palate.formats.imported import Imported
 from palate.formats.rows import RowsOfFile
-from palate.formats.shape import Carried, Row, Shape, is_blank
+from palate.formats.shape import Row, Shape
 from palate.formats.sources import rows_from
 
 # What only one shape has comes first, and what many share last.
 _KNOWN = (
+    judgements.SHAPE,
+    chatgpt.SHAPE,
+    open_webui.SHAPE,
+    langfuse.SHAPE,
+    label_studio.SHAPE,
+    argilla.SHAPE,
+    potato.SHAPE,
+    pandalm.SHAPE,
+    alpaca_eval.SHAPE,
+    red_team.SHAPE,
     openai.SHAPE,
     nemo_rl.SHAPE,
     ultrafeedback.SHAPE,
@@ -70,18 +91,22 @@ def read(path: Path | str, *, shape: str | None = None, columns: Mapping[str, st
         ConfigError: the shape or the column map makes no sense.
     """
     path = Path(path)
-    _check_asked(shape, columns)
+    check_asked(shape, columns)
     found = rows_from(path)
-    form = _asked(shape, columns, found.rows) or _detect(path, found.rows)
+    form = asked(shape, columns, found.rows) or detect(path, found.rows)
     form.check(found.rows, path.name)
     imported = _carry_all(form, found, columns or {})
-    carried = (imported.pairs, imported.demonstrations, imported.approvals, imported.prompts, imported.texts)
-    if not any(carried):
-        raise _all_refused(path, imported)
+    if not imported.holds_something:
+        raise all_refused(path, imported)
     return imported
 
 
-def _check_asked(shape: str | None, mapped: Mapping[str, str] | None) -> None:
+def check_asked(shape: str | None, mapped: Mapping[str, str] | None) -> None:
+    """Refuse a shape that does not exist, and a map that goes with another.
+
+    Raises:
+        ConfigError: it makes no sense.
+    """
     if shape is not None and shape not in SHAPES:
         raise ConfigError("there is no such shape", expected=", ".join(SHAPES), found=f"`{shape}`")
     if mapped and shape not in (None, "columns"):
@@ -96,14 +121,19 @@ def _check_asked(shape: str | None, mapped: Mapping[str, str] | None) -> None:
         )
 
 
-def _asked(shape: str | None, mapped: Mapping[str, str] | None, rows: Sequence[Row]) -> Shape | None:
+def asked(shape: str | None, mapped: Mapping[str, str] | None, rows: Sequence[Row]) -> Shape | None:
+    """The shape that was asked for, if one was."""
     if mapped:
         return columns.shape_of(mapped, {name for row in rows for name in row.values})
     return next((known for known in _KNOWN if known.name == shape), None)
 
 
-def _detect(path: Path, rows: Sequence[Row]) -> Shape:
-    """The shape of more than half of the first rows."""
+def detect(path: Path, rows: Sequence[Row]) -> Shape:
+    """The shape of more than half of the first rows.
+
+    Raises:
+        DataError: there is none.
+    """
     sample = rows[:_SAMPLE_ROWS]
     votes: Counter[str] = Counter()
     for row in sample:
@@ -125,45 +155,16 @@ def _detect(path: Path, rows: Sequence[Row]) -> Shape:
 
 
 def _carry_all(form: Shape, found: RowsOfFile, mapped: Mapping[str, str]) -> Imported:
-    refused = dict(found.broken)
-    carried: list[Carried] = []
-    lost: Counter[str] = Counter()
-    for row in form.join(found.rows):
-        try:
-            item = form.carry(row)
-        except DataError as error:
-            for part in row.originals:
-                refused[part.number] = Refusal(part.where, _reason(error), excerpt(dict(part.values)))
-            continue
-        carried.append(item)
-        for part in row.originals:
-            lost.update(name for name, cell in part.values.items() if name not in item.used and not is_blank(cell))
-        lost.update(item.lost)
-    return Imported(
-        shape=form.name,
-        pairs=[pair for item in carried for pair in item.pairs],
-        demonstrations=[shown for item in carried for shown in item.demonstrations],
-        approvals=[approval for item in carried for approval in item.approvals],
-        prompts=[prompt for item in carried for prompt in item.prompts],
-        texts=[text for item in carried for text in item.texts],
-        refused=[refused[number] for number in sorted(refused)],
-        lost=dict(lost),
-        rows=len(found.rows) + len(found.broken),
-        identity=found.identity,
-        columns=dict(mapped),
-    )
+    return carry(form, form.join(found.rows), found.broken, identity=found.identity, columns=mapped)
 
 
-def _reason(error: DataError) -> str:
-    return f"{error.what}; found {error.found}" if error.found else error.what
-
-
-def _all_refused(path: Path, imported: Imported) -> DataError:
+def all_refused(path: Path, imported: Imported) -> DataError:
+    """The error for a file of which nothing could be carried."""
     reasons = Counter(refusal.reason for refusal in imported.refused).most_common(3)
     return DataError(
         f"every row of a file was refused when read as `{imported.shape}`",
-        where=imported.refused[0].where,
+        where=imported.refused[0].where if imported.refused else str(path),
         expected="at least one row that can be carried",
-        found="; ".join(f"{count} times: {reason}" for reason, count in reasons),
+        found="; ".join(f"{count} times: {reason}" for reason, count in reasons) or "rows that hold nothing",
         hint=f"look at {path.name}, or name its columns with --map",
     )

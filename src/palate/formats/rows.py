@@ -90,12 +90,13 @@ def _json_lines(text: str, name: str) -> Found:
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
-            yield Refusal(where, f"the line is not JSON: {_said(error)}", excerpt(line))
+            yield Refusal(where, f"the line is not JSON: {said_of(error)}", excerpt(line))
             continue
-        yield _object(where, value)
+        yield object_in(where, value)
 
 
-def _object(where: str, value: object) -> tuple[str, dict[str, object]] | Refusal:
+def object_in(where: str, value: object) -> tuple[str, dict[str, object]] | Refusal:
+    """A parsed row, if it is an object."""
     if isinstance(value, dict):
         return where, value
     return Refusal(where, f"the row is not an object but a {_json_name(value)}", excerpt(value))
@@ -106,7 +107,8 @@ def _json_name(value: object) -> str:
     return names.get(type(value), "null")
 
 
-def _said(error: Exception) -> str:
+def said_of(error: Exception) -> str:
+    """What is wrong with a text that is not JSON."""
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg} at column {error.colno}"
     return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
@@ -145,8 +147,8 @@ def _json_list(text: str, name: str) -> Found:
             value, index = decoder.raw_decode(text, index)
         except (ValueError, RecursionError) as error:
             at = error.lineno if isinstance(error, json.JSONDecodeError) else line
-            raise _broken_list(name, at, _said(error)) from error
-        yield _object(f"{name}:{line}", value)
+            raise _broken_list(name, at, said_of(error)) from error
+        yield object_in(f"{name}:{line}", value)
         index = _skip_space(text, index)
         ended = text.startswith("]", index)
         if not ended and not text.startswith(",", index):
@@ -205,7 +207,7 @@ def _table_rows(text: str, name: str, delimiter: str) -> Found:
         if not any(cell.strip() for cell in cells):
             continue
         if header is None:
-            header = _header(cells, where)
+            header = header_of(cells, where)
         elif len(cells) != len(header):
             reason = f"the row has {len(cells)} cells and the header {len(header)}"
             yield Refusal(where, reason, excerpt(delimiter.join(cells)))
@@ -213,7 +215,12 @@ def _table_rows(text: str, name: str, delimiter: str) -> Found:
             yield where, dict(zip(header, cells, strict=True))
 
 
-def _header(cells: list[str], where: str) -> list[str]:
+def header_of(cells: list[str], where: str) -> list[str]:
+    """The names of a table's columns.
+
+    Raises:
+        DataError: two are the same.
+    """
     header = [cell.strip() for cell in cells]
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from palate.core.records import Approval, Demonstration, Prompt
-from palate.formats.imported import ImportedPair
+from palate.formats.imported import ImportedFact, ImportedPair, ImportedRanking, ImportedSignal
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,9 @@ class Carried:
     demonstrations: tuple[Demonstration, ...] = ()
     approvals: tuple[Approval, ...] = ()
     prompts: tuple[Prompt, ...] = ()
+    rankings: tuple[ImportedRanking, ...] = ()
+    signals: tuple[ImportedSignal, ...] = ()
+    facts: tuple[ImportedFact, ...] = ()
     texts: tuple[str, ...] = ()
     used: frozenset[str] = frozenset()
     """Columns that were carried, or that say nothing the carried ones do not say."""
@@ -53,7 +56,7 @@ def _accept(_rows: Sequence[Row], _name: str) -> None:
     """Nothing to say about the file as a whole."""
 
 
-def _each(rows: Sequence[Row]) -> list[Row]:
+def each(rows: Sequence[Row]) -> list[Row]:
     """Each row stands for itself."""
     return list(rows)
 
@@ -71,7 +74,7 @@ class Shape:
     """What a row becomes; raises DataError with the reason when it must be refused."""
     check: Callable[[Sequence[Row], str], None] = _accept
     """Refuses the file as a whole, given all its rows and its name."""
-    join: Callable[[Sequence[Row]], list[Row]] = _each
+    join: Callable[[Sequence[Row]], list[Row]] = each
     """Makes one row of those that say something only together; each keeps its `parts`."""
 
 

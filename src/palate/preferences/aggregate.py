@@ -9,7 +9,9 @@ from palate.core.errors import ConfigError
 from palate.core.records import Comparison, Judgement, Preference, Prompt, Verdict
 from palate.preferences.voices import counted
 
-LABELS = ("soft", "majority")
+MODELS = ("one-coin", "dawid-skene", "recommended")
+"""Labels that need all comparisons at once, see `recommend`."""
+LABELS = ("soft", "majority", *MODELS)
 PRIOR = 0.25
 """Votes imagined for each side. Three raters of one mind then mean p = 0.93, not certainty."""
 
@@ -82,6 +84,7 @@ def aggregate(
     label: str = "soft",
     minimum: int = 1,
     prior: float = PRIOR,
+    believed: float | None = None,
 ) -> Preference | str:
     """One preference, or the reason why there is none.
 
@@ -91,12 +94,14 @@ def aggregate(
         texts: Text of the first and the second completion.
         judgements: Those of this comparison, in the order in which they were written; a rater who judged
             it more than once has one vote.
-        label: `soft` keeps how sure the raters are; `majority` says 1 for the side that leads.
+        label: `soft` keeps how sure the raters are; `majority` says 1 for the side that leads; the others take
+            what is believed from all comparisons together.
         minimum: Raters with a direction or a tie that are needed.
         prior: Of a soft label; see `soft_label`.
+        believed: For a label of `MODELS`, the probability that the first is better.
 
     Raises:
-        ConfigError: there is no such label.
+        ConfigError: there is no such label, or nothing is believed where it must be.
     """
     if label not in LABELS:
         raise ConfigError("there is no such label", expected=" or ".join(LABELS), found=label)
@@ -108,7 +113,12 @@ def aggregate(
     leader = majority(judgements)
     if label == "majority" and leader not in (Verdict.FIRST, Verdict.SECOND):
         return "no majority"
-    p_first = soft_label(first, second, tie, prior=prior) if label == "soft" else float(leader is Verdict.FIRST)
+    if label in MODELS:
+        if believed is None:
+            raise ConfigError(f"the label {label} needs all comparisons", hint="see palate.preferences.recommend")
+        p_first = believed
+    else:
+        p_first = soft_label(first, second, tie, prior=prior) if label == "soft" else float(leader is Verdict.FIRST)
     first_wins = p_first >= 0.5
     return Preference(
         comparison=comparison.id,

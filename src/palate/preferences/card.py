@@ -16,8 +16,17 @@ from palate.preferences.voices import DIRECTED, by_comparison
 SIDES = (Verdict.FIRST, Verdict.SECOND)
 
 
-def write_card(manifest: Manifest, contents: Contents, split: Mapping[str, Sequence[Preference]]) -> str:
-    """The card as Markdown; the same contents give the same text."""
+def write_card(
+    manifest: Manifest, contents: Contents, split: Mapping[str, Sequence[Preference]], notes: Sequence[str] = ()
+) -> str:
+    """The card as Markdown; the same contents give the same text.
+
+    Args:
+        manifest: Of the dataset.
+        contents: What it was made from.
+        split: Its rows.
+        notes: Sentences on gates, labels and raters; none, and the card has no such section.
+    """
     sections = [
         [f"# Dataset `{manifest.id}`", "", *_amounts(manifest, contents, split)],
         ["## Can it be trusted?", "", *_trust(contents)],
@@ -26,6 +35,8 @@ def write_card(manifest: Manifest, contents: Contents, split: Mapping[str, Seque
         ["## What was left out", "", *_left_out(contents)],
         ["## Kinds of prompts", "", *_kinds(contents)],
     ]
+    if notes:
+        sections.append(["## Notes", "", *(f"- {_name(note)}" for note in notes)])
     return "\n\n".join("\n".join(section) for section in sections) + "\n"
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from palate.core.ids import content_id
 from palate.core.progress import SILENT, Progress
-from palate.core.records import Comparison, Judgement, Preference, Verdict
-from palate.preferences.aggregate import PRIOR, aggregate
+from palate.core.records import Comparison, Completion, Judgement, Preference, Prompt, Verdict
+from palate.preferences.aggregate import MODELS, PRIOR, aggregate
+from palate.preferences.recommend import believe
 from palate.preferences.voices import by_comparison, counted
+from palate.preferences.votes import votes_of
 from palate.store import rows
 from palate.store.journal import Journal
 from palate.store.judgements import judgements as stored_judgements
@@ -35,6 +38,17 @@ class Contents:
     """Comparisons without a preference, by reason."""
     uncounted: Counter[str]
     """Judgements that did not shape a label, by reason."""
+    shown: dict[str, tuple[Completion, Completion]]
+    """For each comparison, its two completions."""
+    prompts: dict[str, Prompt]
+    """By id."""
+    reason: str = ""
+    """Why labels were made as they were, where the data decided."""
+
+    @property
+    def unfinished(self) -> set[str]:
+        """Comparisons with an answer that was cut off."""
+        return {id for id, sides in self.shown.items() if not all(side.finished for side in sides)}
 
     @property
     def id(self) -> str:
@@ -45,7 +59,7 @@ class Contents:
             {
                 "comparisons": [[c.id, c.source] for c in self.comparisons],
                 "judgements": [[*_content(j), j.uid in heard] for j in sorted(self.written, key=lambda j: j.uid)],
-                "kinds": [[p.comparison, p.prompt.kind] for p in self.preferences],
+                "kinds": [_kind(p) for p in self.preferences],
             },
         )
 
@@ -57,6 +71,7 @@ def collect(
     label: str = "soft",
     minimum: int = 1,
     prior: float = PRIOR,
+    raters: Callable[[str], bool] | None = None,
     progress: Progress = SILENT,
 ) -> Contents:
     """Read the journal once, and aggregate each comparison; each rater has one vote.
@@ -68,27 +83,31 @@ def collect(
         label: See `aggregate`.
         minimum: See `aggregate`.
         prior: See `aggregate`.
+        raters: Only judgements of the raters for whom it is true; of all when not given.
         progress: Who listens.
     """
     with journal.reading():
         comparisons = rows.comparisons(journal, sources)
         written = stored_judgements(journal, sources, current=False)
         prompts, completions = rows.prompts(journal), rows.completions(journal)
+    if raters is not None:
+        written = [j for j in written if raters(j.rater)]
     judgements = counted(written)
     groups = by_comparison(judgements)
+    believed, reason = _believed(written, label, prior)
+    shown = {c.id: (completions[c.first], completions[c.second]) for c in comparisons}
     preferences, policies, dropped = [], [], Counter[str]()
     progress.start("aggregating", len(comparisons))
     for number, comparison in enumerate(comparisons, start=1):
-        first, second = completions[comparison.first], completions[comparison.second]
-        result = aggregate(
-            comparison,
-            prompts[comparison.prompt],
-            (first.text, second.text),
-            groups.get(comparison.id, []),
-            label=label,
-            minimum=minimum,
-            prior=prior,
-        )
+        first, second = shown[comparison.id]
+        given = groups.get(comparison.id, [])
+        told: dict[str, Any] = {
+            "label": label,
+            "minimum": minimum,
+            "prior": prior,
+            "believed": believed.get(comparison.id),
+        }
+        result = aggregate(comparison, prompts[comparison.prompt], (first.text, second.text), given, **told)
         if isinstance(result, str):
             dropped[result] += 1
         else:
@@ -106,14 +125,35 @@ def collect(
         judgements=judgements,
         dropped=dropped,
         uncounted=_uncounted(written, judgements),
+        shown=shown,
+        prompts={c.prompt: prompts[c.prompt] for c in comparisons},
+        reason=reason,
     )
+
+
+def _believed(written: list[Judgement], label: str, prior: float) -> tuple[dict[str, float], str]:
+    """For a label that needs all comparisons, what is believed of each, and why so."""
+    if label not in MODELS or not written:
+        return {}, ""
+    votes = votes_of(written)
+    beliefs = believe(votes, label, prior=prior)
+    return dict(zip(votes.comparisons, beliefs.p_first.tolist(), strict=True)), beliefs.choice.reason
+
+
+def _kind(p: Preference) -> list[str]:
+    # A language came later: where there is none, ids stay what they were.
+    return [p.comparison, p.prompt.kind, *([p.prompt.language] if p.prompt.language else [])]
 
 
 def _content(j: Judgement) -> list[object]:
     # Not `judged_at`: the same judgement sent to another journal may be stamped later.
     seconds = None if j.seconds is None else repr(float(j.seconds))
     said = [j.uid, j.comparison, j.rater, j.verdict.value, j.strength, list(j.reasons), j.note, j.guideline]
-    return [*said, seconds, j.supersedes]
+    # So did these two.
+    later = [
+        [name, value] for name, value in (("swapped", j.swapped), ("task", j.task)) if value not in (False, "normal")
+    ]
+    return [*said, seconds, j.supersedes, *later]
 
 
 def _uncounted(written: list[Judgement], heard: list[Judgement]) -> Counter[str]:

@@ -114,7 +114,8 @@ def _prompt(row: Mapping[str, Any]) -> Prompt:
     if not isinstance(messages, list) or not messages:
         raise TypeError(f"prompt is {json.dumps(messages)[:80]}, not a list of messages")
     kind = _text(row, "kind") if "kind" in row else ""
-    return Prompt.from_dicts([{name: _text(m, name) for name in ("role", "content")} for m in messages], kind)
+    language = _text(row, "language") if "language" in row else ""
+    return Prompt.from_dicts([{name: _text(m, name) for name in ("role", "content")} for m in messages], kind, language)
 
 
 def load_preferences(path: Path | str, split: str = "train") -> list[Preference]:
@@ -193,6 +194,7 @@ def preference_row(preference: Preference) -> dict[str, Any]:
         "prompt": preference.prompt.as_dicts(),
         "prompt_id": preference.prompt.id,
         "kind": preference.prompt.kind,
+        **({"language": preference.prompt.language} if preference.prompt.language else {}),
         "chosen": preference.chosen,
         "rejected": preference.rejected,
         "p_chosen": preference.p_chosen,

@@ -105,7 +105,7 @@ def ratio(parts: Sequence[float], wholes: Sequence[float], *, seed: int = 0, res
     return Estimate(value, low, high, int(total), units)
 
 
-def wilson(p: float, n: int) -> tuple[float, float]:
+def wilson(p: float, n: float) -> tuple[float, float]:
     """Wilson's 95 % interval of a share `p` of `n` trials; never of zero width, and always around `p`.
 
     Source:

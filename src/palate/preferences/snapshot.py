@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from palate.core.artefacts import Manifest, Workspace
 from palate.core.errors import ConfigError, DataError
+from palate.core.ids import content_id
 from palate.core.progress import SILENT, Progress
 from palate.core.records import Preference
-from palate.preferences import dataset
+from palate.preferences import dataset, gates, splits
 from palate.preferences.aggregate import LABELS, PRIOR, check_prior
 from palate.preferences.agreement import agreement, krippendorff_alpha
 from palate.preferences.card import write_card
 from palate.preferences.contents import Contents, collect
+from palate.preferences.gates import OPEN, GateConfig
+from palate.preferences.lossless import content_hash, write_lossless
 from palate.preferences.resampling import Estimate
 from palate.store.journal import Journal
 
@@ -28,13 +33,19 @@ class SnapshotConfig:
     heldout_fraction: float = 0.15
     """Share of prompts that are kept for evaluation."""
     label: str = "soft"
-    """`soft` or `majority`."""
+    """One of `aggregate.LABELS`; `recommended` lets the data choose."""
     minimum_judgements: int = 1
     """Comparisons that fewer raters have judged are left out and counted."""
     prior: float = PRIOR
     """Votes imagined for each side of a soft label, see `soft_label`."""
     seed: int = 0
-    """Of the split."""
+    """Of the splits."""
+    heldout_raters: float = 0.0
+    """Share of raters who are kept for evaluation, see `splits`."""
+    agreed: float = 0.0
+    """Comparisons whose leading side has a smaller share of votes are left out; see `filtering` before use."""
+    gates: GateConfig = OPEN
+    """What may not come in."""
 
     def __post_init__(self) -> None:
         dataset.check_fraction(self.heldout_fraction)
@@ -45,9 +56,18 @@ class SnapshotConfig:
         if self.label not in LABELS:
             raise ConfigError("there is no such label", expected=" or ".join(LABELS), found=self.label)
         check_prior(self.prior)
+        splits.check_rater_fraction(self.heldout_raters)
+        if not 0 <= self.agreed <= 1:
+            raise ConfigError("--agreed is out of range", expected="0 to 1", found=str(self.agreed))
 
 
-def freeze(journal: Journal, workspace: Workspace, config: SnapshotConfig, progress: Progress = SILENT) -> Path:
+def freeze(
+    journal: Journal,
+    workspace: Workspace,
+    config: SnapshotConfig,
+    progress: Progress = SILENT,
+    evaluation: Collection[str] = (),
+) -> Path:
     """A dataset artefact of the journal as it is now; the same content gives the same id.
 
     A rater who judged a comparison more than once has one vote there, see `voices`.
@@ -57,54 +77,146 @@ def freeze(journal: Journal, workspace: Workspace, config: SnapshotConfig, progr
         workspace: Where the dataset goes.
         config: What to take, how to label and how to split.
         progress: Who listens.
+        evaluation: Texts of prompts that models are evaluated on, for the gate of that name.
 
     Raises:
         DataError: there is no preference to freeze.
     """
-    contents = collect(
-        journal,
-        sources=config.sources,
-        label=config.label,
-        minimum=config.minimum_judgements,
-        prior=config.prior,
-        progress=progress,
-    )
+    with journal.reading():
+        contents = _collect(journal, config, progress, held=False)
+        unseen = _collect(journal, config, progress, held=True) if config.heldout_raters else None
+    contents, findings = _let_through(contents, config, evaluation)
     if not contents.preferences:
         raise DataError(
             "there is no preference to freeze",
             expected=f"comparisons with at least {config.minimum_judgements} judgements",
             found=f"{len(contents.comparisons)} comparisons, {len(contents.judgements)} judgements",
-            hint="collect judgements first",
+            hint="let gates warn instead of drop" if findings else "collect judgements first",
         )
     split: dict[str, list[Preference]] = {name: [] for name in dataset.SPLITS}
     lines: dict[str, list[dict[str, object]]] = {name: [] for name in dataset.SPLITS}
-    for preference, policies in zip(contents.preferences, contents.policies, strict=True):
+    for preference, row in zip(contents.preferences, _rows(contents), strict=True):
         side = dataset.side(preference.prompt.id, config.heldout_fraction, config.seed)
         split[side].append(preference)
-        lines[side].append({**dataset.preference_row(preference), "policies": list(policies)})
-    manifest = _manifest(contents, config, {name: len(split[name]) for name in split})
+        lines[side].append(row)
+    if unseen is not None:
+        lines[splits.UNSEEN_RATERS] = [
+            row
+            for preference, row in zip(unseen.preferences, _rows(unseen), strict=True)
+            if dataset.side(preference.prompt.id, config.heldout_fraction, config.seed) == "heldout"
+        ]
+    apart = [] if unseen is None else unseen.written
+    manifest = _manifest(contents, unseen, config, evaluation, lines, findings)
 
     def write(folder: Path) -> None:
-        for name in dataset.SPLITS:
-            dataset.write_lines(folder / f"{name}.jsonl", lines[name])
-        (folder / "card.md").write_text(write_card(manifest, contents, split), encoding="utf-8")
+        for name, rows in lines.items():
+            dataset.write_lines(folder / f"{name}.jsonl", rows)
+        write_lossless(folder, contents, apart)
+        notes = [*_notes(contents, config, unseen), *(gates.sentence(finding) for finding in findings)]
+        (folder / "card.md").write_text(write_card(manifest, contents, split, notes), encoding="utf-8")
 
     return workspace.put(manifest, write)
 
 
-def _manifest(contents: Contents, config: SnapshotConfig, sizes: dict[str, int]) -> Manifest:
+def _collect(journal: Journal, config: SnapshotConfig, progress: Progress, *, held: bool) -> Contents:
+    """What raters of one side said; of all, where none are held out."""
+
+    def on_side(rater: str) -> bool:
+        return (splits.rater_side(rater, config.heldout_raters, config.seed) == "heldout") is held
+
+    return collect(
+        journal,
+        sources=config.sources,
+        label=config.label,
+        minimum=config.minimum_judgements,
+        prior=config.prior,
+        raters=on_side if config.heldout_raters else None,
+        progress=progress,
+    )
+
+
+def _let_through(
+    contents: Contents, config: SnapshotConfig, evaluation: Collection[str]
+) -> tuple[Contents, list[gates.Finding]]:
+    """What the gates and the filter leave."""
+    findings: list[gates.Finding] = []
+    stay = {p.comparison for p in contents.preferences}
+    dropped = Counter(contents.dropped)
+    if config.gates.any:
+        material = gates.Material(
+            contents.preferences,
+            contents.unfinished,
+            contents.judgements,
+            evaluation,
+            config.gates.one_rater_share,
+        )
+        stay, findings = gates.pass_gates(config.gates, material)
+        dropped.update({f"gate {found.gate}": len(found.rows) for found in findings if found.dropped})
+    split = {p.comparison for p in contents.preferences if p.comparison in stay and leading(p) < config.agreed}
+    if split:
+        dropped["raters too divided"] += len(split)
+    kept = [k for k, p in enumerate(contents.preferences) if p.comparison in stay - split]
+    if len(kept) == len(contents.preferences):
+        return contents, findings
+    preferences, policies = [contents.preferences[k] for k in kept], [contents.policies[k] for k in kept]
+    return replace(contents, preferences=preferences, policies=policies, dropped=dropped), findings
+
+
+def leading(preference: Preference) -> float:
+    """Share of votes for the chosen side, ties half."""
+    chosen, rejected, tie = preference.votes
+    return (chosen + tie / 2) / max(chosen + rejected + tie, 1)
+
+
+def _rows(contents: Contents) -> Iterator[dict[str, object]]:
+    for preference, policies in zip(contents.preferences, contents.policies, strict=True):
+        yield {**dataset.preference_row(preference), "policies": list(policies)}
+
+
+def _notes(contents: Contents, config: SnapshotConfig, unseen: Contents | None) -> list[str]:
+    notes = [f"Labels: {contents.reason}"] if contents.reason else []
+    if config.agreed:
+        notes.append(f"Only comparisons of which at least {config.agreed:.0%} of votes agree are in.")
+    if unseen is not None:
+        raters = sorted({j.rater for j in (*contents.judgements, *unseen.judgements)})
+        notes.append(splits.sentence(raters, config.heldout_raters, config.seed))
+    return notes
+
+
+def _manifest(
+    contents: Contents,
+    unseen: Contents | None,
+    config: SnapshotConfig,
+    evaluation: Collection[str],
+    lines: Mapping[str, list[dict[str, object]]],
+    findings: Sequence[gates.Finding],
+) -> Manifest:
+    id = contents.id if unseen is None else content_id("journal", [contents.id, unseen.id])
+    inputs = {"journal": f"journal-{id}"}
+    if evaluation:
+        inputs["evaluation"] = f"records-{content_id('evaluation', sorted(evaluation))}"
+    told = {"gates": {found.gate: len(found.rows) for found in findings}} if findings else {}
     return Manifest(
         kind="dataset",
         made_by="dataset freeze",
-        config=asdict(config),
-        inputs={"journal": f"journal-{contents.id}"},
+        config=_settings(config),
+        inputs=inputs,
         facts={
-            **sizes,
+            **{name: len(rows) for name, rows in lines.items()},
             "judgements": len(contents.judgements),
             "agreement": _figure(agreement(contents.judgements)),
             "alpha": _figure(krippendorff_alpha(contents.judgements)),
+            "content": content_hash(lines),
+            **told,
         },
     )
+
+
+def _settings(config: SnapshotConfig) -> dict[str, object]:
+    """All settings; those that came later only where somebody set them, so that ids stay what they were."""
+    later = ("heldout_raters", "agreed", "gates")
+    plain = {f.name for f in fields(config) if f.name in later and getattr(config, f.name) == f.default}
+    return {name: value for name, value in asdict(config).items() if name not in plain}
 
 
 def _figure(found: Estimate) -> dict[str, float] | None:

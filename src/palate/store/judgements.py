@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, insert, select
+from sqlalchemy import Connection, insert, select
 
 from palate.core.errors import DataError
 from palate.core.records import Judgement, Verdict
-from palate.store import schema
+from palate.store import leases, schema
 from palate.store.journal import Journal
-from palate.store.lookup import matching
+from palate.store.lookup import matching, one_at_a_time, stored
+from palate.store.standing import recount
+from palate.store.tasks import Grant, Task, lend
+
+_UNDONE = json.dumps(["undone"])
+_VERDICTS = {verdict.value: verdict for verdict in Verdict}
 
 # Not `judged_at`: who sends a judgement again may stamp it again, and the first stamp stays.
 _CONTENT = (
@@ -26,6 +36,8 @@ _CONTENT = (
     "guideline",
     "seconds",
     "supersedes",
+    "swapped",
+    "task",
 )
 
 
@@ -46,33 +58,117 @@ def judge(journal: Journal, judgements: Sequence[Judgement]) -> int:
     """
     if not judgements:
         return 0
+    with journal.transaction() as connection:
+        one_at_a_time(connection, "judge")
+        rows = fresh(connection, judgements)
+        if rows:
+            connection.execute(insert(schema.judgement), rows)
+        settle(connection, judgements)
+    return len(rows)
+
+
+def fresh(connection: Connection, judgements: Sequence[Judgement]) -> list[dict[str, Any]]:
+    """The rows of those that are not stored yet, after all were looked at; see `judge` for what is refused."""
+    table = schema.judgement
+    superseded = {j.supersedes for j in judgements if j.supersedes}
+    uids = {j.uid for j in judgements} | superseded
+    known = {row.uid: dict(row._mapping) for row in matching(connection, select(table), table.c.uid, uids)}
+    later = select(table.c.supersedes, table.c.uid).where(table.c.supersedes != "")
+    heirs = {row.supersedes: row.uid for row in matching(connection, later, table.c.supersedes, superseded)}
+    comparisons = stored(connection, schema.comparison.c.id, {j.comparison for j in judgements})
+    raters = stored(connection, schema.rater.c.id, {j.rater for j in judgements})
+    found: dict[str, dict[str, Any]] = {}
+    for j in judgements:
+        row = _row(j)
+        earlier = known.get(j.uid) or found.get(j.uid)
+        if earlier is not None:
+            _same(j, row, earlier)
+            continue
+        _check(j, comparisons, raters)
+        if j.supersedes:
+            _check_correction(j, known.get(j.supersedes) or found.get(j.supersedes), heirs.get(j.supersedes))
+            heirs[j.supersedes] = j.uid
+        found[j.uid] = row
+    return list(found.values())
+
+
+def settle(connection: Connection, judgements: Sequence[Judgement]) -> None:
+    """Close the leases of what was judged, and bring its tasks up to date."""
+    leases.close(connection, [(j.comparison, j.rater) for j in judgements])
+    recount(connection, {j.comparison for j in judgements})
+
+
+def submit(journal: Journal, judgement: Judgement, *, lease: str) -> Judgement:
+    """Store the judgement of a task that its rater holds; when this returns, it survives a crash.
+
+    Which side was shown where, and of which kind the task was, is taken from the lease. Sending a judgement
+    again gives back what is stored. One that corrects an `undo` supersedes it.
+
+    Args:
+        journal: The journal.
+        judgement: Of the comparison as it was given.
+        lease: `uid` of the task that was taken. A lease that ran out will do as long as nobody else was asked.
+
+    Raises:
+        LeaseLost: the lease is not this rater's, is for another comparison, or ran out and others were asked.
+        DataError: as `judge`.
+    """
     table = schema.judgement
     with journal.transaction() as connection:
-        superseded = {j.supersedes for j in judgements if j.supersedes}
-        uids = {j.uid for j in judgements} | superseded
-        known = {row.uid: dict(row._mapping) for row in matching(connection, select(table), table.c.uid, uids)}
-        later = select(table.c.supersedes, table.c.uid).where(table.c.supersedes != "")
-        heirs = {row.supersedes: row.uid for row in matching(connection, later, table.c.supersedes, superseded)}
-        comparisons = _ids(connection, schema.comparison.c.id, {j.comparison for j in judgements})
-        raters = _ids(connection, schema.rater.c.id, {j.rater for j in judgements})
-        fresh: dict[str, dict[str, Any]] = {}
-        for j in judgements:
-            row = _row(j)
-            earlier = known.get(j.uid) or fresh.get(j.uid)
-            if earlier is not None:
-                _same(j, row, earlier)
-                continue
-            _check(j, comparisons, raters)
-            if j.supersedes:
-                _check_correction(j, known.get(j.supersedes) or fresh.get(j.supersedes), heirs.get(j.supersedes))
-                heirs[j.supersedes] = j.uid
-            fresh[j.uid] = row
-        if fresh:
-            connection.execute(insert(table), list(fresh.values()))
-        lease = schema.lease
-        close = delete(lease).where(and_(lease.c.comparison == bindparam("of"), lease.c.rater == bindparam("by")))
-        connection.execute(close, [{"of": j.comparison, "by": j.rater} for j in judgements])
-        return len(fresh)
+        # First, so that of two who send the same judgement at once the later one finds it stored.
+        held = leases.find(connection, lease)
+        if known := connection.execute(select(table).where(table.c.uid == judgement.uid)).first():
+            stored = judgement_of(known)
+            given = replace(judgement, swapped=stored.swapped, task=stored.task, supersedes=stored.supersedes)
+            _same(given, _row(given), dict(known._mapping))
+            return stored
+        leases.check(connection, held, lease, judgement)
+        judgement = replace(judgement, swapped=bool(held.swapped), task=held.kind)
+        _check(judgement, {judgement.comparison}, {judgement.rater})
+        judgement = _after_undo(connection, judgement)
+        if judgement.supersedes:
+            old, heir = _before(connection, judgement.supersedes)
+            _check_correction(judgement, old, heir)
+        connection.execute(insert(table), _row(judgement))
+        leases.close(connection, [(judgement.comparison, judgement.rater)])
+        recount(connection, [judgement.comparison])
+    return judgement
+
+
+def undo(journal: Journal, uid: str, rater: str, *, lease_s: float = 900.0) -> Task:
+    """Take a judgement back, and give its comparison to the same rater again, with the same sides.
+
+    The judgement stays; a skip with the reason `undone` supersedes it.
+
+    Raises:
+        DataError: there is no such judgement, it is of another rater, or it is superseded already.
+    """
+    table = schema.judgement
+    with journal.transaction() as connection:
+        one_at_a_time(connection, f"undo {rater}")
+        old, heir = _before(connection, uid)
+        if old is None or old["rater"] != rater or old["reasons"] == _UNDONE:
+            raise DataError(
+                "there is nothing of this rater's to undo",
+                expected="the uid of a judgement of theirs",
+                found=repr(uid),
+            )
+        back = replace(
+            judgement_of(SimpleNamespace(**old)),
+            uid=f"{uid} undone",
+            verdict=Verdict.SKIP,
+            strength=0,
+            reasons=tuple(json.loads(_UNDONE)),
+            note="",
+            judged_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            supersedes=uid,
+        )
+        _check_correction(back, old, heir)
+        connection.execute(insert(table), _row(back))
+        leases.close(connection, [(back.comparison, rater)])
+        grant = Grant(back.comparison, back.task, back.swapped)
+        (task,) = lend(connection, rater, [grant], time.time() + lease_s)
+    return task
 
 
 def judgements(journal: Journal, sources: Sequence[str] = (), *, current: bool = True) -> list[Judgement]:
@@ -90,7 +186,7 @@ def judgements(journal: Journal, sources: Sequence[str] = (), *, current: bool =
             schema.comparison.c.source.in_(sources)
         )
     with journal.reading() as connection:
-        found = [_judgement(row) for row in connection.execute(query)]
+        found = [judgement_of(row) for row in connection.execute(query)]
     return without_superseded(found) if current else found
 
 
@@ -100,8 +196,20 @@ def without_superseded(judgements: Sequence[Judgement]) -> list[Judgement]:
     return [j for j in judgements if j.uid not in superseded]
 
 
-def _ids(connection: Connection, column: Any, values: set[str]) -> set[str]:
-    return {row[0] for row in matching(connection, select(column), column, values)}
+def _before(connection: Connection, uid: str) -> tuple[dict[str, Any] | None, str | None]:
+    """The row of a judgement, and the uid of the one that supersedes it."""
+    table = schema.judgement
+    old = connection.execute(select(table).where(table.c.uid == uid)).first()
+    heir = connection.execute(select(table.c.uid).where(table.c.supersedes == uid)).scalar()
+    return None if old is None else dict(old._mapping), heir
+
+
+def _after_undo(connection: Connection, j: Judgement) -> Judgement:
+    table = schema.judgement
+    query = select(table.c.uid, table.c.reasons).where(table.c.comparison == j.comparison, table.c.rater == j.rater)
+    last = connection.execute(query.order_by(table.c.seq.desc()).limit(1)).first()
+    undone = last is not None and last.reasons == _UNDONE and not j.supersedes
+    return replace(j, supersedes=last.uid) if undone and last is not None else j
 
 
 def _row(j: Judgement) -> dict[str, Any]:
@@ -111,28 +219,44 @@ def _row(j: Judgement) -> dict[str, Any]:
         "rater": j.rater,
         "verdict": j.verdict.value,
         "strength": j.strength,
-        "reasons": json.dumps(list(j.reasons), ensure_ascii=False),
+        "reasons": _listed(j.reasons),
         "note": j.note,
         "guideline": j.guideline,
         "seconds": j.seconds,
         "judged_at": j.judged_at,
         "supersedes": j.supersedes,
+        "swapped": int(j.swapped),
+        "task": j.task,
     }
 
 
-def _judgement(row: Any) -> Judgement:
+@lru_cache(maxsize=4096)
+def _listed(reasons: tuple[str, ...]) -> str:
+    # Raters give the same few reasons a million times.
+    return json.dumps(list(reasons), ensure_ascii=False)
+
+
+@lru_cache(maxsize=4096)
+def _given(reasons: str) -> tuple[str, ...]:
+    return tuple(json.loads(reasons))
+
+
+def judgement_of(row: Any) -> Judgement:
+    """A row of `judgement` as a record."""
     return Judgement(
         uid=row.uid,
         comparison=row.comparison,
         rater=row.rater,
-        verdict=Verdict(row.verdict),
+        verdict=_VERDICTS[row.verdict],
         strength=row.strength,
-        reasons=tuple(json.loads(row.reasons)),
+        reasons=_given(row.reasons),
         note=row.note,
         guideline=row.guideline,
         seconds=row.seconds,
         judged_at=row.judged_at,
         supersedes=row.supersedes,
+        swapped=bool(row.swapped),
+        task=row.task,
     )
 
 

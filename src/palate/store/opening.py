@@ -1,7 +1,8 @@
-"""Tell a journal from any other file before it is touched, and make one where there is none."""
+"""Tell a journal from any other file before it is touched, make one where there is none, and bring an old one up."""
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from contextlib import closing
@@ -11,12 +12,9 @@ from typing import NamedTuple
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from palate.core.errors import StoreError
-from palate.store import schema
+from palate.store import engines, schema
 
 _DIALECT = sqlite.dialect()
-BUSY_S = 30.0
-"""How long to wait for other writers."""
 
 
 class _Header(NamedTuple):
@@ -32,30 +30,48 @@ def prepare(path: Path) -> None:
     Raises:
         StoreError: the file is something else, was written by a newer Palate, or cannot be opened.
     """
-    deadline_s = time.monotonic() + BUSY_S
+    deadline_s = time.monotonic() + engines.BUSY_S
     while True:
         try:
-            with closing(sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)) as connection:
+            with closing(sqlite3.connect(path, timeout=engines.BUSY_S, isolation_level=None)) as connection:
                 _prepare(connection, path)
             return
         except sqlite3.DatabaseError as error:
             # Turning on WAL does not wait for others by itself, so two who make one journal collide.
-            if not _is_busy(str(error)) or time.monotonic() > deadline_s:
-                raise refused(path, str(error)) from error
+            if not engines.is_busy(str(error)) or time.monotonic() > deadline_s:
+                raise engines.refused(str(path), str(error)) from error
             time.sleep(0.02)
 
 
-def refused(path: Path, found: str) -> StoreError:
-    """The error for what SQLite says about the file at `path`."""
-    if _is_busy(found):
-        what, hint = f"{path} is held by another program", "wait for the long write to end, then try again"
-        return StoreError(what, expected=f"to be let in within {BUSY_S:.0f} s", found=found, hint=hint)
-    if "full" in found:
-        return StoreError(f"{path} cannot grow", expected="space on the disk", found=found, hint="make room")
-    if "not a database" in found:
-        return _not_a_journal(path, found)
-    hint = "check that the folder exists, can be written to, and is on a local disk"
-    return StoreError(f"{path} cannot be used", expected="a file that can be read and written", found=found, hint=hint)
+def version(path: Path) -> int:
+    """Of the tables in a journal's file, 0 in an empty one; the file is not changed.
+
+    Raises:
+        StoreError: the file is something else, or was written by a newer Palate.
+    """
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            header = _header(connection)
+    except sqlite3.DatabaseError as error:
+        raise engines.refused(str(path), str(error)) from error
+    _check(header, path)
+    return header.version
+
+
+def copy_aside(path: Path) -> Path:
+    """A copy of the file beside it, as it is now, under a name that says its version and is not taken."""
+    stem = f"{path.name}.before-version-{schema.VERSION}"
+    target, number = path.with_name(stem), 1
+    while target.exists():
+        number += 1
+        target = path.with_name(f"{stem}-{number}")
+    half = target.with_name(target.name + ".tmp")
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(half)) as copy:
+        source.backup(copy)
+    with half.open("rb") as handle:
+        os.fsync(handle.fileno())
+    half.replace(target)
+    return target
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
@@ -65,6 +81,11 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     _check(header, path)
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         connection.execute("PRAGMA journal_mode = WAL")
+    if 0 < header.version < schema.VERSION:
+        # Alembic is slow to import, and needed once in the life of a journal.
+        from palate.store import migrating
+
+        migrating.file(path, copy_aside)
     names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
     if names >= schema.PARTS.keys():
         return
@@ -72,7 +93,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA fullfsync = ON")
     connection.execute("BEGIN IMMEDIATE")
     if _header(connection).things == 0:
-        for statement in _tables():
+        for statement in (*_tables(), *schema.guards.stamp(schema.HEAD)):
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {schema.VERSION}")
         connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
@@ -91,14 +112,10 @@ def _check(header: _Header, path: Path) -> None:
     if header == _Header(0, 0, 0):
         return
     if header.application != schema.APPLICATION_ID:
-        raise _not_a_journal(path, "another SQLite database")
+        raise engines.not_a_journal(str(path), "another SQLite database")
     if header.version > schema.VERSION:
-        raise StoreError(
-            f"{path} was written by a newer Palate",
-            expected=f"tables of version {schema.VERSION} or older",
-            found=f"version {header.version}",
-            hint="upgrade Palate",
-        )
+        expected = f"tables of version {schema.VERSION} or older"
+        raise engines.newer(str(path), expected, f"version {header.version}")
 
 
 def _tables() -> list[str]:
@@ -108,16 +125,3 @@ def _tables() -> list[str]:
         indexes = sorted(table.indexes, key=lambda index: str(index.name))
         statements += [str(CreateIndex(index).compile(dialect=_DIALECT)) for index in indexes]
     return statements
-
-
-def _is_busy(message: str) -> bool:
-    return "locked" in message or "busy" in message
-
-
-def _not_a_journal(path: Path, found: str) -> StoreError:
-    return StoreError(
-        f"{path} is not a journal of Palate",
-        expected="a file that Palate made, or none",
-        found=found,
-        hint="give another path",
-    )

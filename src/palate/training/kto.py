@@ -46,6 +46,9 @@ from palate.training.selection import Selection
 from palate.training.settings import HeldoutConfig
 from palate.training.tuning import Learner, open_policy
 
+_ROUNDING_NATS = 1e-5
+"""What two passes over one completion may differ by: at the start that decides nothing."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KTOConfig(HeldoutConfig):
@@ -221,7 +224,9 @@ def _judged(
         weights_N=weights_N,
         denominator=weight,
     )
-    return found, float(bradley_terry_accuracy(found.rewards_N - config.beta * point, p_good_N, weights_N))
+    margins_N = found.rewards_N - config.beta * point
+    margins_N = margins_N.where(margins_N.abs() > config.beta * _ROUNDING_NATS, 0.0)
+    return found, float(bradley_terry_accuracy(margins_N, p_good_N, weights_N))
 
 
 def _look(learner: Learner, rows: Rows, config: KTOConfig) -> dict[str, float]:

@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palate.core.errors import DataError
-from palate.formats import SHAPES, pair_records, read
+from palate.formats import SHAPES, Recorder, pair_records, read
 
 TURN = {"role": "user", "content": "q"}
 KEYS = [
     *("role", "content", "from", "value", "messages", "rank", "completion", "response", "overall_score"),
-    *("annotations", "Rating", "message_id", "parent_id", "text", "replies", "model"),
+    *("annotations", "Rating", "message_id", "parent_id", "text", "replies", "model", "mapping", "result", "type"),
+    *("selected", "ranker", "selection", "scale_value", "rating", "chat", "history", "events", "ranking", "user_id"),
 ]
 LEAVES = (
     st.none()
@@ -30,6 +31,16 @@ CELLS = st.recursive(
     max_leaves=6,
 )
 COLUMNS = {
+    "judgements": ["record", "prompt", "first", "second", "verdict", "rater", "strength", "seconds", "uid", "messages"],
+    "chatgpt": ["conversation", "feedback", "comparisons"],
+    "open-webui": ["data", "meta", "snapshot", "user_id", "created_at"],
+    "langfuse": ["traceId", "name", "value", "dataType", "comment", "input", "output", "data", "trace"],
+    "label-studio": ["data", "annotations", "id"],
+    "argilla": ["fields", "responses", "prompt", "response1", "response2", "x.responses", "x.responses.users"],
+    "potato": ["text", "annotations", "prompt", "user", "preference"],
+    "pandalm": ["instruction", "input", "response1", "response2", "annotator1", "annotator2"],
+    "alpaca-eval": ["instruction", "input", "output_1", "output_2", "preference", "annotator", "generator_1"],
+    "red-team": ["transcript", "rating", "task_description", "red_team_member_id"],
     "openai": ["input", "preferred_output", "non_preferred_output"],
     "nemo-rl": ["context", "completions"],
     "ultrafeedback": ["instruction", "completions"],
@@ -67,6 +78,7 @@ def test_rows_are_carried_or_refused(shape, data):
             return
     assert len({refusal.where for refusal in found.refused}) == len(found.refused) < len(rows)
     records = pair_records(found, found.identity)
+    Recorder(found.identity).take(found)
     assert len({judgement.uid for judgement in records.judgements}) == len(found.pairs)
     for prompt in (*records.prompts, *found.prompts, *(shown.prompt for shown in found.demonstrations)):
         assert prompt.messages[-1].role == "user"

@@ -8,6 +8,8 @@ PAIR = {"prompt": "q", "chosen": "yes", "rejected": "no"}
 
 def test_the_shapes_have_names():
     assert (
+        *("judgements", "chatgpt", "open-webui", "langfuse", "label-studio", "argilla", "potato", "pandalm"),
+        *("alpaca-eval", "red-team"),
         *("openai", "nemo-rl", "ultrafeedback", "oasst", "arena", "helpsteer2", "alpaca", "hh", "preference"),
         *("implicit", "unpaired", "stepwise", "messages", "prompts", "text", "columns"),
     ) == SHAPES

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import textwrap
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -29,9 +30,9 @@ def test_each_commit_waits_for_the_disk(tmp_path):
             assert found == expected
 
 
-def test_a_transaction_that_fails_leaves_nothing(tmp_path, filled):
-    (comparison,) = filled(tmp_path / "j.db", 1)
-    with Journal.open(tmp_path / "j.db") as journal:
+def test_a_transaction_that_fails_leaves_nothing(where, filled):
+    (comparison,) = filled(where, 1)
+    with Journal.open(where) as journal:
 
         def half_way():
             with journal.transaction() as connection:
@@ -93,12 +94,13 @@ TEXTS = ["👩‍👩‍👧 e\u0301 \u202eשלום\u202c", "a\x00b", "\u2028\x8
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_any_text_comes_back_as_it_was(tmp_path, says, text):
+def test_any_text_comes_back_as_it_was(where, tmp_path, says, text):
     prompt = Prompt.of(text, kind=text)
     pair = [Completion(prompt=prompt.id, text=text, policy=text, sample=k) for k in range(2)]
     comparison = Comparison(prompt=prompt.id, first=pair[0].id, second=pair[1].id, source=text)
     said = says(comparison, text, uid=f"uid {text}", note=text, reasons=(text, text), guideline=text)
-    with Journal.open(tmp_path / f"j {len(text)} ü?#.db") as journal:
+    strange = tmp_path / f"j {len(text)} ü?#.db"
+    with Journal.open(strange if isinstance(where, Path) else where) as journal:
         rows.add_prompts(journal, [prompt])
         rows.add_completions(journal, pair)
         rows.add_comparisons(journal, [comparison])
@@ -111,9 +113,9 @@ def test_any_text_comes_back_as_it_was(tmp_path, says, text):
         assert judgements(journal, [text]) == [said]
 
 
-def test_half_a_surrogate_pair_is_refused_and_nothing_is_stored(tmp_path, filled, says):
-    (comparison,) = filled(tmp_path / "j.db", 1)
-    with Journal.open(tmp_path / "j.db") as journal:
+def test_half_a_surrogate_pair_is_refused_and_nothing_is_stored(where, filled, says):
+    (comparison,) = filled(where, 1)
+    with Journal.open(where) as journal:
         before = rows.counts(journal)
         with pytest.raises(DataError, match="cannot be stored"):
             rows.add_prompts(journal, [Prompt.of("fine"), Prompt.of("\ud83d")])
@@ -125,24 +127,24 @@ def test_half_a_surrogate_pair_is_refused_and_nothing_is_stored(tmp_path, filled
 
 
 @pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1.0])
-def test_seconds_that_are_no_length_of_time_are_refused(tmp_path, filled, says, seconds):
+def test_seconds_that_are_no_length_of_time_are_refused(where, filled, says, seconds):
     # SQLite stores NaN as NULL, and the same judgement sent again would look like another.
-    (comparison,) = filled(tmp_path / "j.db", 1)
-    with Journal.open(tmp_path / "j.db") as journal:
+    (comparison,) = filled(where, 1)
+    with Journal.open(where) as journal:
         with pytest.raises(DataError, match="no length of time"):
             judge(journal, [says(comparison, "r0", seconds=seconds)])
         assert judge(journal, [says(comparison, "r0", seconds=0.0)]) == 1
 
 
-def test_an_empty_uid_is_refused(tmp_path, filled, says):
-    (comparison,) = filled(tmp_path / "j.db", 1)
+def test_an_empty_uid_is_refused(where, filled, says):
+    (comparison,) = filled(where, 1)
     nameless = replace(says(comparison, "r0"), uid="")
-    with Journal.open(tmp_path / "j.db") as journal, pytest.raises(DataError, match="has no uid"):
+    with Journal.open(where) as journal, pytest.raises(DataError, match="has no uid"):
         judge(journal, [nameless])
 
 
-def test_nothing_given_is_nothing_done(tmp_path):
-    with Journal.open(tmp_path / "j.db") as journal:
+def test_nothing_given_is_nothing_done(where):
+    with Journal.open(where) as journal:
         for add in (rows.add_prompts, rows.add_completions, rows.add_comparisons, rows.add_raters, judge):
             assert add(journal, []) == 0
         assert set(rows.counts(journal).values()) == {0}
@@ -150,25 +152,25 @@ def test_nothing_given_is_nothing_done(tmp_path):
         assert rows.comparisons(journal) == judgements(journal) == []
 
 
-def test_of_two_with_one_id_the_first_stays(tmp_path):
+def test_of_two_with_one_id_the_first_stays(where):
     one, other = Prompt.of("same", kind="one"), Prompt.of("same", kind="other")
-    with Journal.open(tmp_path / "j.db") as journal:
+    with Journal.open(where) as journal:
         assert rows.add_prompts(journal, [one, other, Prompt.of("more")]) == 2
         assert rows.add_prompts(journal, [other]) == 0
         assert rows.prompts(journal)[one.id].kind == "one"
 
 
-def test_a_rater_cannot_become_another_kind_of_rater(tmp_path):
-    with Journal.open(tmp_path / "j.db") as journal:
+def test_a_rater_cannot_become_another_kind_of_rater(where):
+    with Journal.open(where) as journal:
         rows.add_raters(journal, [Rater("ada", "person")])
         with pytest.raises(DataError, match="another kind"):
             rows.add_raters(journal, [Rater("bob", "person"), Rater("ada", "model")])
         assert rows.counts(journal)["rater"] == 1
 
 
-def test_a_reader_sees_one_moment_and_hinders_nobody(tmp_path, filled, says):
-    made = filled(tmp_path / "j.db", 2)
-    with Journal.open(tmp_path / "j.db") as journal, Journal.open(tmp_path / "j.db") as other:
+def test_a_reader_sees_one_moment_and_hinders_nobody(where, filled, says):
+    made = filled(where, 2)
+    with Journal.open(where) as journal, Journal.open(where) as other:
         with journal.reading():
             assert judgements(journal) == []
             assert judge(other, [says(made[0], "r0")]) == 1

@@ -41,16 +41,16 @@ def says(task, rater, verdict=Verdict.FIRST, uid=None, **more):
     return Judgement(uid=uid, comparison=task.comparison.id, rater=rater, verdict=verdict, **more)
 
 
-def test_adding_twice_adds_once(tmp_path):
-    with Journal.open(tmp_path / "j.db") as journal:
+def test_adding_twice_adds_once(where):
+    with Journal.open(where) as journal:
         made = fill(journal)
         assert rows.add_comparisons(journal, made) == 0
         assert rows.comparisons(journal) == made
         assert rows.counts(journal)["completion"] == 12
 
 
-def test_sending_a_judgement_twice_stores_it_once_and_another_content_is_refused(tmp_path):
-    with Journal.open(tmp_path / "j.db") as journal:
+def test_sending_a_judgement_twice_stores_it_once_and_another_content_is_refused(where):
+    with Journal.open(where) as journal:
         fill(journal)
         (task,) = queue.take(journal, "r0", 1, judgements_wanted=3)
         assert judge(journal, [says(task, "r0")]) == 1
@@ -60,8 +60,8 @@ def test_sending_a_judgement_twice_stores_it_once_and_another_content_is_refused
         assert [j.verdict for j in judgements(journal)] == [Verdict.FIRST]
 
 
-def test_a_bad_row_stores_nothing_of_its_batch(tmp_path):
-    with Journal.open(tmp_path / "j.db") as journal:
+def test_a_bad_row_stores_nothing_of_its_batch(where):
+    with Journal.open(where) as journal:
         fill(journal)
         (task,) = queue.take(journal, "r0", 1, judgements_wanted=3)
         with pytest.raises(DataError, match="unknown rater"):
@@ -69,8 +69,8 @@ def test_a_bad_row_stores_nothing_of_its_batch(tmp_path):
         assert judgements(journal) == []
 
 
-def test_a_correction_supersedes_and_the_old_row_stays(tmp_path):
-    with Journal.open(tmp_path / "j.db") as journal:
+def test_a_correction_supersedes_and_the_old_row_stays(where):
+    with Journal.open(where) as journal:
         fill(journal)
         (task,) = queue.take(journal, "r0", 1, judgements_wanted=3)
         judge(journal, [says(task, "r0", uid="one")])
@@ -114,8 +114,8 @@ def test_no_comparison_is_held_or_judged_by_more_than_wanted(tmp_path_factory, w
         assert max(count for _, count in at_work) <= wanted
 
 
-def test_a_skip_goes_to_others_and_never_comes_back(tmp_path):
-    with Journal.open(tmp_path / "j.db") as journal:
+def test_a_skip_goes_to_others_and_never_comes_back(where):
+    with Journal.open(where) as journal:
         fill(journal, prompts=1, completions=2)
         (task,) = queue.take(journal, "r0", 5, judgements_wanted=1)
         assert queue.take(journal, "r1", 5, judgements_wanted=1) == []
@@ -124,8 +124,8 @@ def test_a_skip_goes_to_others_and_never_comes_back(tmp_path):
         assert len(queue.take(journal, "r1", 5, judgements_wanted=1)) == 1
 
 
-def test_a_released_lease_gives_the_task_back(tmp_path):
-    with Journal.open(tmp_path / "j.db") as journal:
+def test_a_released_lease_gives_the_task_back(where):
+    with Journal.open(where) as journal:
         fill(journal, prompts=1, completions=2)
         assert len(queue.take(journal, "r1", 1, judgements_wanted=1)) == 1
         assert queue.take(journal, "r0", 1, judgements_wanted=1) == []
@@ -133,8 +133,8 @@ def test_a_released_lease_gives_the_task_back(tmp_path):
         assert len(queue.take(journal, "r0", 1, judgements_wanted=1)) == 1
 
 
-def test_many_raters_at_once_lose_nothing(tmp_path):
-    path = tmp_path / "j.db"
+def test_many_raters_at_once_lose_nothing(where):
+    path = where
     with Journal.open(path) as journal:
         made = fill(journal, prompts=10, completions=4, raters=4)
 

@@ -6,7 +6,7 @@ import gzip
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -15,10 +15,12 @@ from palate.core.errors import ConfigError, DataError
 from palate.core.records import Demonstration, Preference, Prompt
 from palate.formats import parquet
 from palate.formats.files import PARQUET
+from palate.formats.write.lossless import write_lines
 from palate.formats.write.target import DEMONSTRATIONS, PREFERENCES, PROMPTS, Row, Target
 
 R = TypeVar("R")
 
+_LINES_ONLY = (".jsonl", ".jsonl.gz")
 NO_SIDE = "ties: no side is preferred"
 
 
@@ -61,14 +63,7 @@ def write_preferences(
     known = known or {}
 
     def lost(preference: Preference) -> set[str]:
-        names = {
-            "soft label": preference.p_chosen != 1.0,
-            "weight": preference.weight != 1.0,
-            "votes": any(preference.votes),
-            "comparison id": bool(preference.comparison),
-            "kind": bool(preference.prompt.kind),
-        }
-        return {name for name, there in names.items() if there} | set(known.get(preference.comparison, ()))
+        return _lost(preference) | set(known.get(preference.comparison, ()))
 
     def row(preference: Preference, _number: int) -> Row:
         if preference.p_chosen == 0.5:
@@ -76,6 +71,58 @@ def write_preferences(
         return target.preference(preference)
 
     return _write(path, target, PREFERENCES, preferences, row, lost)
+
+
+def write_streamed(path: Path, target: Target, preferences: Iterable[Preference]) -> Written:
+    """Write preferences as they come, in memory that does not grow with them; else as `write_preferences`.
+
+    Raises:
+        ConfigError: the path is taken, or its name does not say JSONL.
+        DataError: nothing can be written; there is no file then.
+    """
+    suffix = _check(path, target)
+    if suffix not in _LINES_ONLY:
+        # A list or a table is written whole.
+        return write_preferences(path, target, list(preferences))
+    gone: Counter[str] = Counter()
+    left_out: Counter[str] = Counter()
+    kept = {"kind"} if PREFERENCES in target.keeps_kind_of else set()
+
+    def rows() -> Iterator[Row]:
+        for preference in preferences:
+            try:
+                if preference.p_chosen == 0.5:
+                    raise DataError(NO_SIDE)
+                row = target.preference(preference)
+            except DataError as error:
+                left_out[error.what] += 1
+                continue
+            gone.update(_lost(preference) - kept)
+            yield row
+
+    count = write_lines(path, rows(), _LINES_ONLY)
+    if not count:
+        path.unlink()
+        raise _nothing(path, target, PREFERENCES, left_out)
+    return Written(
+        path=path,
+        rows=count,
+        lost=dict(sorted(gone.items())),
+        left_out=dict(left_out),
+        use=target.use[PREFERENCES],
+        beside=target.beside(path, PREFERENCES),
+    )
+
+
+def _lost(preference: Preference) -> set[str]:
+    names = {
+        "soft label": preference.p_chosen != 1.0,
+        "weight": preference.weight != 1.0,
+        "votes": any(preference.votes),
+        "comparison id": bool(preference.comparison),
+        "kind": bool(preference.prompt.kind),
+    }
+    return {name for name, there in names.items() if there}
 
 
 def write_demonstrations(path: Path, target: Target, demonstrations: Sequence[Demonstration]) -> Written:
@@ -133,12 +180,7 @@ def _write(
         kept = {"kind"} if what in target.keeps_kind_of else set()
         gone.update(lost(record) - kept)
     if not rows:
-        raise DataError(
-            f"no row can be written for {target.name}",
-            where=str(path),
-            expected=f"at least one of {len(records)} {what}",
-            found="; ".join(f"{count} times: {reason}" for reason, count in left_out.items()) or "none at all",
-        )
+        raise _nothing(path, target, f"{len(records)} {what}", left_out)
     beside = _put(path, suffix, rows, lambda: target.beside(path, what))
     return Written(
         path=path,
@@ -147,6 +189,15 @@ def _write(
         left_out=dict(left_out),
         use=target.use[what],
         beside=beside,
+    )
+
+
+def _nothing(path: Path, target: Target, what: str, left_out: Mapping[str, int]) -> DataError:
+    return DataError(
+        f"no row can be written for {target.name}",
+        where=str(path),
+        expected=f"at least one of {what}",
+        found="; ".join(f"{count} times: {reason}" for reason, count in left_out.items()) or "none at all",
     )
 
 

@@ -1,0 +1,16 @@
+"""Measure what the human side promises, cell by cell, into docs/results/people.json and docs/people.md."""
+
+from __future__ import annotations
+
+from scripts import cells
+
+CELLS = {
+    "aggregation": "scripts.people.aggregation",
+    "active": "scripts.people.active",
+    "formats": "scripts.people.formats",
+    "store": "scripts.people.store_1m",
+}
+ONE_CORE = ("aggregation", "active", "formats")
+
+if __name__ == "__main__":
+    cells.main(cells.Sheet("people", CELLS, ONE_CORE, cells.ROOT / "docs" / "people.md"), __doc__ or "")

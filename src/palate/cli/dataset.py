@@ -1,0 +1,156 @@
+"""`palate dataset …`: freeze the journal into a dataset, look at one, hold two against each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+
+from palate.cli.data import JOURNAL, prompts_of
+from palate.core.artefacts import Workspace, read_manifest
+from palate.core.errors import ConfigError, MissingArtefact
+from palate.preferences import comparing, filtering, gates
+from palate.preferences.aggregate import PRIOR
+from palate.preferences.dataset import SPLITS, load_preferences
+from palate.preferences.snapshot import SnapshotConfig, freeze
+from palate.store.journal import Journal
+
+app = App(name="dataset", help="Build, show and compare frozen datasets of preferences.")
+_NAMED = 5
+
+
+@app.command
+def build(
+    *,
+    out: Path = Path(),
+    source: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative_iterable=())] = (),
+    label: Literal["soft", "majority", "one-coin", "dawid-skene", "recommended"] = "soft",
+    minimum_judgements: int = 1,
+    prior: float = PRIOR,
+    heldout_fraction: float = 0.15,
+    heldout_raters: float = 0.0,
+    agreed: float = 0.0,
+    gate: Literal["off", "warn", "drop"] = "warn",
+    drop: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative_iterable=())] = (),
+    one_rater_share: float = 0.3,
+    evaluation: Annotated[tuple[Path, ...], Parameter(consume_multiple=True, negative_iterable=())] = (),
+    measure_filter: Annotated[bool, Parameter(negative=())] = False,
+    seed: int = 0,
+) -> None:
+    """Freeze what the raters said into a dataset, with a card and a lossless file of all judgements beside it.
+
+    Parameters
+    ----------
+    out
+        Project folder: the journal is read there, and the artefact goes to `artefacts/` in it.
+    source
+        Only comparisons of these sources.
+    label
+        How votes become a label: soft keeps how sure raters are, majority names a side, recommended lets the data
+        choose between soft and weights by skill.
+    minimum_judgements
+        Comparisons that fewer raters judged are left out.
+    prior
+        Votes imagined for each side of a soft label.
+    heldout_fraction
+        Share of prompts kept for evaluation.
+    heldout_raters
+        Share of raters kept for evaluation: nothing they said is trained on.
+    agreed
+        Leave out comparisons whose leading side has a smaller share of votes; see --measure-filter first.
+    gate
+        What gates do with what they find: off, warn or drop.
+    drop
+        Gates that drop, whatever --gate says: duplicates, identity, unfinished, contradictions, one_rater,
+        evaluation.
+    one_rater_share
+        More of all judgements should not come from one rater.
+    evaluation
+        Files or datasets of prompts that models are evaluated on; none of them may be trained on.
+    measure_filter
+        Say whether leaving out divided comparisons would help here.
+    seed
+        Of the splits.
+    """
+    unknown = sorted(set(drop) - set(gates.GATES))
+    if unknown:
+        raise ConfigError("there is no such gate", expected=", ".join(gates.GATES), found=", ".join(unknown))
+    modes = dict.fromkeys(gates.GATES, gate) | dict.fromkeys(drop, "drop")
+    config = SnapshotConfig(
+        sources=source,
+        heldout_fraction=heldout_fraction,
+        label=label,
+        minimum_judgements=minimum_judgements,
+        prior=prior,
+        seed=seed,
+        heldout_raters=heldout_raters,
+        agreed=agreed,
+        gates=gates.GateConfig(**modes, one_rater_share=one_rater_share),
+    )
+    if not (out / JOURNAL).is_file():
+        raise MissingArtefact(
+            f"there is no journal in {out}", expected=f"a file {JOURNAL}", hint="`palate import FILE` makes one"
+        )
+    texts = [prompt.text for file in evaluation for prompt in prompts_of(file, out)[0]]
+    with Journal.open(out / JOURNAL) as journal:
+        folder = freeze(journal, Workspace(out), config, evaluation=texts)
+    _tell(folder)
+    if measure_filter:
+        rows = [row for split in SPLITS for row in load_preferences(folder, split)]
+        print(filtering.sentence(filtering.measure_filter(rows, seed=seed)))
+    print(folder)
+
+
+@app.command
+def show(folder: Path) -> None:
+    """Print the card of a dataset.
+
+    Parameters
+    ----------
+    folder
+        The dataset's.
+    """
+    card = folder / "card.md"
+    manifest = read_manifest(folder)
+    if not card.is_file():
+        raise MissingArtefact(f"{folder} has no card", expected="a dataset of preferences", found=manifest.made_by)
+    print(card.read_text(encoding="utf-8"), end="")
+    if "content" in manifest.facts:
+        print(f"\ncontent: sha256 {manifest.facts['content']}")
+
+
+@app.command
+def diff(one: Path, other: Path) -> None:
+    """Say what is different from one dataset to another: settings, rows and beliefs.
+
+    Parameters
+    ----------
+    one
+        The folder of the earlier.
+    other
+        The folder of the later.
+    """
+    found = comparing.compare(one, other)
+    for name, (before, after) in found.settings.items():
+        print(f"{name}: {before} -> {after}")
+    print(comparing.sentence(found))
+    for title, ids in (("came", found.added), ("went", found.removed)):
+        _list(title, ids)
+    for title, changes in (("turned", found.turned), ("moved", found.moved)):
+        _list(title, [f"{c.comparison} {c.before:.2f} -> {c.after:.2f}" for c in changes])
+
+
+def _tell(folder: Path) -> None:
+    """The card's notes, and how many rows there are."""
+    facts = read_manifest(folder).facts
+    print(", ".join(f"{name}: {facts[name]}" for name in (*SPLITS, "unseen_raters", "judgements") if name in facts))
+    _, _, notes = (folder / "card.md").read_text(encoding="utf-8").partition("## Notes\n\n")
+    print(notes, end="")
+
+
+def _list(title: str, rows: tuple[str, ...] | list[str]) -> None:
+    for row in rows[:_NAMED]:
+        print(f"  {title}: {row}")
+    if len(rows) > _NAMED:
+        print(f"  {title}: and {len(rows) - _NAMED:,} more")

@@ -1,0 +1,1 @@
+"""A release that talks: an OpenAI-compatible API, feedback, and a chat."""

@@ -1,0 +1,40 @@
+"""What `palate serve` mounts: the API, the chat pages, and the generator behind both."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI
+
+from palate.pages.app import NavItem, Part
+from palate.serving import chat, completions, feedback_api, feedback_page
+from palate.serving.supervisor import Generator, Settings
+
+EVERYBODY = ("owner", "lead", "rater")
+LEADERS = ("owner", "lead")
+_HERE = Path(__file__).parent
+
+
+def part(settings: Settings) -> Part:
+    """The API and the chat, with a generator that lives as long as the application.
+
+    Args:
+        settings: Which policies answer, and how.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.generator = Generator(settings)
+        await app.state.generator.start()
+        try:
+            yield
+        finally:
+            await app.state.generator.close()
+
+    router = APIRouter(lifespan=lifespan)
+    for one in (completions.router, feedback_api.router, chat.router, feedback_page.router):
+        router.include_router(one)
+    nav = (NavItem("Chat", "/chat", EVERYBODY), NavItem("Feedback", "/feedback", LEADERS))
+    return Part("serving", router, nav, templates=_HERE / "templates", static=_HERE / "static")

@@ -1,0 +1,35 @@
+"""Unfinished notes, so that a reload loses nothing that was typed."""
+
+from __future__ import annotations
+
+import time
+
+from sqlalchemy import Connection, delete, insert, select
+
+from palate.store import schema
+from palate.store.journal import Journal
+from palate.store.lookup import one_at_a_time
+
+
+def save(journal: Journal, rater: str, comparison: str, text: str) -> None:
+    """Keep what a rater has typed for a comparison; an empty text forgets it."""
+    with journal.transaction() as connection:
+        one_at_a_time(connection, f"draft {rater}")
+        drop(connection, rater, comparison)
+        if text:
+            row = {"rater": rater, "comparison": comparison, "text": text, "at": time.time()}
+            connection.execute(insert(schema.draft), row)
+
+
+def get(journal: Journal, rater: str, comparison: str) -> str:
+    """What was kept, or ""."""
+    table = schema.draft
+    query = select(table.c.text).where(table.c.rater == rater, table.c.comparison == comparison)
+    with journal.reading() as connection:
+        return connection.execute(query).scalar() or ""
+
+
+def drop(connection: Connection, rater: str, comparison: str) -> None:
+    """Forget a draft, inside a transaction."""
+    table = schema.draft
+    connection.execute(delete(table).where(table.c.rater == rater, table.c.comparison == comparison))

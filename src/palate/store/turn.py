@@ -1,0 +1,224 @@
+"""Whose turn is what: what a rater is given from the queue, found without looking at all of it.
+
+Everybody goes through the tasks of one kind in one order: by rank, then by a place that scatters them. `position`
+keeps how far each rater has come. What lies before it was given to them, or was not to be had; it need not be
+looked at again unless it came back. Whatever comes back (a skip, a lease that ran out, a third rater wanted) is
+given the next number `opened`, so a rater looks first at the news since the last number they have `seen`, and
+then goes on from their position. Both are steps down an index, however long the queue is.
+
+Checks and repeats are mixed in by draws that follow from the seed, the rater and how many tasks they were given.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, literal, or_, select, text, tuple_, update
+
+from palate.store import mixing, schema, standing
+from palate.store.leases import sweep
+from palate.store.lookup import among
+from palate.store.mixing import QueuePolicy
+from palate.store.schema.columns import AnyText
+from palate.store.tasks import Grant
+
+_ALL = ""
+"""The scope that counts all that a rater was given."""
+_END = 1e300
+"""A rank after all others."""
+
+
+class _Place(NamedTuple):
+    """Where a task stands in the order of its kind."""
+
+    rank: float
+    place: int
+    comparison: str
+
+
+_END_OF_QUEUE = _Place(_END, 0, "")
+
+
+class _Part(NamedTuple):
+    """A part of the queue, in which each rater has a position of their own."""
+
+    kind: str
+    source: str | None
+    fits: list[ColumnElement[bool]]
+    """What a task must be for this rater."""
+
+    @property
+    def scope(self) -> str:
+        return f"{self.kind} {self.source or ''}"
+
+
+def grants(
+    connection: Connection,
+    rater: str,
+    count: int,
+    policy: QueuePolicy,
+    seed: int,
+    source: str | None,
+    adjudicates: bool,
+    now_s: float,
+) -> list[Grant]:
+    """What a rater is given next: up to `count` tasks, none of which anybody else can be given too often."""
+    served = _served(connection, rater)
+    sweep(connection, now_s)
+    plan = [mixing.draw(seed, rater, served + number, policy) for number in range(count)]
+    special = mixing.special(connection, rater, plan, policy, seed)
+    kinds = ("adjudication", "normal") if adjudicates else ("normal",)
+    parts = [_Part(kind, source, _fits(connection, rater)) for kind in kinds]
+    wanted = count - len(special)
+    fresh: list[tuple[str, str]] = []
+    for part in parts:
+        fresh += [(comparison, part.kind) for comparison in _find(connection, rater, part, wanted - len(fresh))]
+    if not fresh and (wanted or not any(_peek(connection, rater, part) for part in parts)):
+        # Checks alone would give away what they are.
+        return []
+    shown = mixing.sides(connection, [comparison for comparison, _ in fresh])
+    queue = iter([Grant(c, kind, mixing.swapped(seed, c, rater, shown[c])) for c, kind in fresh])
+    given: list[Grant] = []
+    for number in range(count):
+        grant = special.get(number) or next(queue, None)
+        if grant is None:
+            break
+        given.append(grant)
+    mine = and_(schema.position.c.rater == rater, schema.position.c.scope == _ALL)
+    connection.execute(update(schema.position).where(mine).values(served=served + len(given)))
+    return given
+
+
+def restart(connection: Connection) -> None:
+    """Send every rater back to the start of the queue, for instance because much was added."""
+    table = schema.position
+    connection.execute(update(table).values(rank=None, place=0, comparison="", seen=standing.opened(connection)))
+
+
+def _served(connection: Connection, rater: str) -> int:
+    """How many tasks a rater was given; until the end of the transaction nobody else gives them any."""
+    return int(_position(connection, rater, _ALL).served)
+
+
+def _find(connection: Connection, rater: str, part: _Part, count: int) -> list[str]:
+    """Up to `count` open tasks that the rater can be given, locked, and the rater's position after them."""
+    if not count:
+        return []
+    stood = _position(connection, rater, part.scope)
+    here = _place_of(stood)
+    seen, place = standing.opened(connection), here
+    back = _back(rater, part, stood, count)
+    rows = connection.execute(back).all() if back is not None else []
+    found, missed = _lock(connection, rows)
+    if missed is not None:
+        seen = missed.opened - 1
+    elif len(rows) == count:
+        seen = rows[-1].opened
+    if count > len(found):
+        rows = connection.execute(_ahead(rater, part, here, count - len(found))).all()
+        more, missed = _lock(connection, rows)
+        if missed is not None:
+            before = rows[: rows.index(missed)]
+            place = _Place(*before[-1][:3]) if before else here
+        else:
+            place = _Place(*rows[-1][:3]) if len(rows) == count - len(found) else _END_OF_QUEUE
+        found += more
+    after = place or _Place(-_END, 0, "")
+    mine = and_(schema.position.c.rater == rater, schema.position.c.scope == part.scope)
+    connection.execute(update(schema.position).where(mine).values(**after._asdict(), seen=seen))
+    return found
+
+
+def _peek(connection: Connection, rater: str, part: _Part) -> bool:
+    """Whether there is a task that the rater could be given. Their position stays."""
+    stood = _position(connection, rater, part.scope)
+    back = _back(rater, part, stood, 1)
+    ahead = _ahead(rater, part, _place_of(stood), 1)
+    return any(connection.execute(query).first() is not None for query in (back, ahead) if query is not None)
+
+
+def _back(rater: str, part: _Part, stood: Any, count: int) -> Select[Any] | None:
+    """What came back behind the rater's position since they last looked."""
+    here = _place_of(stood)
+    if here is None:
+        # All of it lies ahead.
+        return None
+    opened = schema.task.c.opened
+    return _open(rater, part).where(opened > stood.seen, _order() <= _at(here)).order_by(opened).limit(count)
+
+
+def _ahead(rater: str, part: _Part, here: _Place | None, count: int) -> Select[Any]:
+    query = _open(rater, part) if here is None else _open(rater, part).where(_order() > _at(here))
+    return query.order_by(*_columns()).limit(count)
+
+
+def _open(rater: str, part: _Part) -> Select[Any]:
+    task = schema.task
+    query = select(*_columns(), task.c.opened).where(schema.OPEN, task.c.kind == part.kind, *part.fits)
+    if part.source is not None:
+        query = query.where(task.c.source == part.source)
+    return query.where(*mixing.untouched(rater, task.c.comparison))
+
+
+def _place_of(stood: Any) -> _Place | None:
+    return None if stood.rank is None else _Place(stood.rank, stood.place, stood.comparison)
+
+
+def _lock(connection: Connection, rows: Sequence[Any]) -> tuple[list[str], Any]:
+    """The tasks that are still open and that nobody else is at, and the first row that is missing from them."""
+    wanted = [row.comparison for row in rows]
+    if connection.dialect.name == "sqlite" or not rows:
+        return wanted, None
+    task = schema.task
+    query = select(task.c.comparison).where(schema.OPEN, among(connection, task.c.comparison, wanted))
+    locked = {row.comparison for row in connection.execute(query.with_for_update(skip_locked=True))}
+    missed = next((row for row in rows if row.comparison not in locked), None)
+    return [comparison for comparison in wanted if comparison in locked], missed
+
+
+def _position(connection: Connection, rater: str, scope: str) -> Any:
+    """How far a rater has come in a part of the queue; a row is made where there is none."""
+    table = schema.position
+    query = select(table).where(table.c.rater == rater, table.c.scope == scope).with_for_update()
+    while (found := connection.execute(query).first()) is None:
+        connection.execute(_NEW, {"rater": rater, "scope": scope, "seen": standing.opened(connection)})
+    return found
+
+
+def _fits(connection: Connection, rater: str) -> list[ColumnElement[bool]]:
+    """What a task must be for this rater: of their languages and topics, and of none that they avoid."""
+    table, task = schema.profile, schema.task
+    found = connection.execute(select(table).where(table.c.rater == rater)).first()
+    if found is None:
+        return []
+    languages, topics, avoids = (json.loads(text) for text in (found.languages, found.topics, found.avoids))
+    conditions: list[ColumnElement[bool]] = []
+    if languages:
+        # Who reads `pt` reads `pt-BR`.
+        kin = [task.c.language.startswith(f"{language}-", autoescape=True) for language in languages]
+        conditions.append(or_(task.c.language.in_(["", *languages]), *kin))
+    if topics:
+        conditions.append(task.c.topic.in_(["", *topics]))
+    if avoids:
+        conditions.append(task.c.topic.not_in(avoids))
+    return conditions
+
+
+def _columns() -> list[Any]:
+    return [schema.task.c[name] for name in _Place._fields]
+
+
+def _order() -> Any:
+    return tuple_(*_columns())
+
+
+def _at(place: _Place) -> Any:
+    return tuple_(*(literal(value, column.type) for value, column in zip(place, _columns(), strict=True)))
+
+
+_NEW = text(
+    "INSERT INTO position (rater, scope, rank, place, comparison, seen, served) "
+    "VALUES (:rater, :scope, NULL, 0, '', :seen, 0) ON CONFLICT (rater, scope) DO NOTHING"
+).bindparams(bindparam("rater", type_=AnyText), bindparam("scope", type_=AnyText))

@@ -1,0 +1,45 @@
+"""A journal with a few rows of every kind of fact, for tests that look at all tables."""
+
+from palate.core.records import Feedback, Ranking, Rater, Slate, Verdict, WrittenAnswer
+from palate.store import (
+    audit,
+    check_items,
+    consents,
+    demonstrations,
+    erasure,
+    exposures,
+    feedback,
+    guidelines,
+    onboarding,
+    rankings,
+    rows,
+)
+from palate.store.exposures import Exposure
+from palate.store.judgements import judge
+
+
+def add_of_every_kind(journal, made, says):
+    """Three rows or more in every table of facts."""
+    judge(journal, [says(comparison, "r0") for comparison in made])
+    for number, comparison in enumerate(made):
+        check_items.add(journal, check_items.CheckItem(comparison=comparison.id, expected=Verdict.FIRST))
+        slate = Slate(prompt=comparison.prompt, completions=(comparison.first, comparison.second), source="s")
+        rankings.add_slates(journal, [slate])
+        ranking = Ranking(uid=f"k{number}", slate=slate.id, rater="r1", ranks=(1, 2), order=(1, 0), reasons=("clear",))
+        rankings.add(journal, [ranking])
+        written = WrittenAnswer(
+            uid=f"w{number}", prompt=comparison.prompt, text=f"better {number}", rater="r2", original=comparison.first
+        )
+        demonstrations.add(journal, written)
+        agreed = consents.say(journal, f"p{number}", "chat", given=True, text="May we keep this?")
+        exposures.add(journal, [Exposure(comparison.first, f"p{number}", "chat")])
+        signal = Feedback(
+            uid=f"f{number}", completion=comparison.first, kind="up", person=f"p{number}", consent=agreed.id
+        )
+        feedback.add(journal, signal)
+        version = guidelines.add(journal, f"## Clause {number}\n\nBe kind.\n", author="lead")
+        guidelines.put_in_force(journal, version.id, actor="lead")
+        onboarding.add(journal, "r0", guideline=version.id, correct=10, of=12, passed=True)
+        audit.write(journal, "lead", "export", f"dataset {number}", rows=3)
+        rows.add_raters(journal, [Rater(f"gone{number}")])
+        erasure.forget(journal, f"gone{number}")

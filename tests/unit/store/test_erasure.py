@@ -1,0 +1,175 @@
+"""Who is forgotten is gone from every table and from the bytes of the file; everybody else keeps what is theirs."""
+
+import json
+
+import pytest
+from sqlalchemy import select
+
+from palate.core.errors import ConfigError, DataError, StoreError
+from palate.core.records import Comparison, Completion, Feedback, Prompt, Ranking, Slate, Verdict, WrittenAnswer
+from palate.store import (
+    audit,
+    backup,
+    chats,
+    consents,
+    demonstrations,
+    drafts,
+    erasure,
+    exposures,
+    feedback,
+    people,
+    queue,
+    rankings,
+    rows,
+    schema,
+    sessions,
+    tokens,
+)
+from palate.store.exposures import Exposure
+from palate.store.judgements import judge, judgements
+from palate.store.queue import QueuePolicy
+
+SECRET = "MARMALADE"
+
+
+@pytest.fixture
+def ada(journal, where, filled, says):
+    """A rater who also chats; every text that is hers holds `SECRET`."""
+    made = filled(where, 4)
+    queue.enqueue(journal, made)
+    account = people.create_account(
+        journal, name=f"Ada {SECRET}", email=f"{SECRET}@x.org", role="rater", password="long enough"
+    )
+    me = account.rater
+    judge(journal, [says(made[0], me, note=SECRET), says(made[1], me), says(made[0], "r0"), says(made[1], "r0")])
+    queue.take(journal, me, 1, policy=QueuePolicy())
+    drafts.save(journal, me, made[2].id, f"draft {SECRET}")
+    slate = Slate(prompt=made[0].prompt, completions=(made[0].first, made[0].second))
+    rankings.add_slates(journal, [slate])
+    rankings.add(journal, [Ranking(uid="k", slate=slate.id, rater=me, ranks=(1, 2), order=(0, 1), note=SECRET)])
+    written = WrittenAnswer(uid="w", prompt=made[0].prompt, text=f"better {SECRET}", rater=me, original=made[0].first)
+    edited = demonstrations.add(journal, written)
+    judge(journal, [says(edited, "r1", Verdict.TIE, note="by another")])
+    asked = Prompt.of(f"My name is {SECRET}")
+    drafts_of = [Completion(prompt=asked.id, text=f"Hello {SECRET} {k}", policy="p", sample=k) for k in range(2)]
+    rows.add_prompts(journal, [asked])
+    rows.add_completions(journal, drafts_of)
+    weak = Comparison(prompt=asked.id, first=drafts_of[0].id, second=drafts_of[1].id, source="regenerate")
+    rows.add_comparisons(journal, [weak])
+    queue.enqueue(journal, [weak])
+    judge(journal, [says(weak, "r2")])
+    chat = chats.create(journal, me, f"About {SECRET}")
+    agreed = consents.say(journal, me, chat.id, given=True, text="May we keep this?")
+    exposures.add(journal, [Exposure(c.id, me, chat.id) for c in drafts_of])
+    signal = Feedback(uid="f", completion=drafts_of[0].id, kind="up", person=me, note=SECRET, consent=agreed.id)
+    feedback.add(journal, signal)
+    sessions.open(journal, account.id)
+    tokens.create(journal, account.id, ["rate"])
+    people.invite(journal, "rater", email=f"{SECRET}@x.org")
+    audit.write(journal, account.id, "login", account.id)
+    return account, made, edited, weak
+
+
+def everything(journal):
+    with journal.reading() as connection:
+        return {
+            table.name: [tuple(row) for row in connection.execute(select(table))]
+            for table in schema.metadata.sorted_tables
+        }
+
+
+def test_nothing_of_a_forgotten_person_is_left(journal, where, engine, ada):
+    account, made, edited, weak = ada
+    assert SECRET in repr(everything(journal))
+    receipt = erasure.forget(journal, account.id, actor="lead")
+    left = everything(journal)
+    assert SECRET.lower() not in repr(left).lower()
+    assert account.rater not in repr(left)
+    if engine == "sqlite":
+        # Not in a free page, nor in the log.
+        for path in where.parent.iterdir():
+            assert SECRET.encode() not in path.read_bytes(), path.name
+            assert SECRET.lower().encode() not in path.read_bytes(), path.name
+    assert set(receipt.comparisons) == {made[0].id, made[1].id, edited.id, weak.id}
+    assert receipt.deleted["judgement"] == 5
+    assert receipt.tombstones == len(left["tombstone"])
+    # What others said of what was not hers stays, and somebody else is asked in her place.
+    assert {j.uid for j in judgements(journal)} == {f"{made[0].id}-r0", f"{made[1].id}-r0"}
+    assert [task.comparison.id for task in queue.take(journal, "r0", 9, policy=QueuePolicy())] != []
+    assert backup.verify(journal).problems == ()
+    (entry,) = audit.read(journal, action="forgot")
+    assert (entry.actor, entry.object, entry.details["deleted"]) == ("lead", receipt.id, receipt.deleted)
+    with pytest.raises(DataError, match="nobody of this name"):
+        erasure.forget(journal, account.id)
+
+
+def test_what_comes_again_is_recognised(journal, ada):
+    account, made, edited, _ = ada
+    receipt = erasure.forget(journal, account.rater)
+    assert erasure.erased(journal, "comparison", [edited.id, made[2].id]) == {edited.id}
+    assert erasure.erased(journal, "person", [account.rater, "r0"]) == {account.rater}
+    assert erasure.erased(journal, "completion", receipt.completions) == set(receipt.completions)
+    # The hash is under the project's key: the id alone does not lead to it.
+    assert edited.id not in repr(everything(journal)["tombstone"])
+
+
+def test_the_guards_are_up_again_afterwards_and_when_it_fails(journal, ada, monkeypatch):
+    account = ada[0]
+
+    def fails(*_, **__):
+        raise KeyError
+
+    before = everything(journal)
+    monkeypatch.setattr(erasure.audit, "note", fails)
+    with pytest.raises(KeyError):
+        erasure.forget(journal, account.id)
+    assert everything(journal) == before
+    monkeypatch.undo()
+    erasure.forget(journal, account.id)
+    for statement in ("DELETE FROM judgement", "DELETE FROM tombstone", "UPDATE prompt SET kind = 'x'"):
+        with pytest.raises(StoreError, match="refuses an edit"), journal.transaction() as connection:
+            connection.exec_driver_sql(statement)
+
+
+def test_a_person_may_see_all_that_is_theirs_and_no_secret(journal, ada):
+    account = ada[0]
+    found = erasure.export_person(journal, f"{SECRET}@X.org")
+    assert {"judgement", "ranking", "written_answer", "feedback", "exposure", "consent", "chat", "draft"} <= set(found)
+    assert {row["text"] for row in found["completion"]} >= {f"Hello {SECRET} 0", f"better {SECRET}"}
+    assert found["account"][0]["name"] == f"Ada {SECRET}"
+    assert "password" not in found["account"][0]
+    assert found["audit"][0]["action"] == "login"
+    assert "argon2" not in json.dumps(found)
+    assert all(row["rater"] == account.rater for row in found["judgement"])
+    with pytest.raises(DataError):
+        erasure.export_person(journal, "nobody")
+
+
+def shown(journal, person, text, at, agreed=None):
+    prompt = Prompt.of(f"{text}?")
+    answer = Completion(prompt=prompt.id, text=text, policy="p")
+    rows.add_prompts(journal, [prompt])
+    rows.add_completions(journal, [answer])
+    chat = chats.create(journal, person)
+    exposures.add(journal, [Exposure(answer.id, person, chat.id, at)])
+    if agreed is not None:
+        consents.say(journal, person, chat.id, given=agreed, text="Keep it?")
+    signal = Feedback(uid=text, completion=answer.id, kind="up", person=person, created_at=at)
+    feedback.add(journal, signal)
+    return answer
+
+
+def test_what_is_old_expires_unless_its_person_agreed(journal):
+    old, new = "2020-01-01T00:00:00.000+00:00", "2999-01-01T00:00:00.000+00:00"
+    gone = shown(journal, "p1", "old", old)
+    refused = shown(journal, "p1", "refused", old, agreed=False)
+    kept = [shown(journal, "p1", "agreed", old, agreed=True), shown(journal, "p2", "new", new)]
+    both = shown(journal, "p2", "seen again", old)
+    exposures.add(journal, [Exposure(both.id, "p3", "c", new)])
+    receipt = erasure.expire(journal, 30)
+    assert set(receipt.completions) == {gone.id, refused.id}
+    assert set(rows.completions(journal)) == {c.id for c in [*kept, both]}
+    assert {f.uid for f in feedback.every(journal)} == {"agreed", "new"}
+    assert erasure.expire(journal, 30).deleted == {}
+    with pytest.raises(ConfigError):
+        erasure.expire(journal, 0)
