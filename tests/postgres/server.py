@@ -145,7 +145,9 @@ def database(url, template="template0"):
     plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(plain, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-        try:
-            yield make_url(url).set(database=name).render_as_string(hide_password=False)
-        finally:
+    try:
+        yield make_url(url).set(database=name).render_as_string(hide_password=False)
+    finally:
+        # Anew: the server may have been restarted meanwhile.
+        with psycopg.connect(plain, autocommit=True) as connection:
             connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')

@@ -55,6 +55,7 @@ async def text_of(generator, asked):
         return "".join([event.text async for event in events if isinstance(event, Piece)])
 
 
+@pytest.mark.slow
 def test_requests_that_come_while_it_loads_wait(folder):
     async def body(generator):
         assert not generator.is_ready
@@ -71,6 +72,7 @@ def test_requests_that_come_while_it_loads_wait(folder):
         made.close()
 
 
+@pytest.mark.slow
 def test_who_stops_reading_frees_the_slots(kept):
     async def body(generator):
         # At temperature 0 this model goes round in circles and does not end before the limit.
@@ -157,6 +159,7 @@ def test_a_crash_is_told_to_those_in_flight_and_survived(kept):
     kept.run(body)
 
 
+@pytest.mark.slow
 def test_a_folder_without_a_model_says_so_in_the_log_alone(tmp_path, caplog):
     async def body(generator):
         with pytest.raises(GeneratorError, match="cannot be loaded") as refused:

@@ -189,7 +189,7 @@ def test_eight_processes_at_once_break_no_promise(where, tmp_path, filled):
         assert set(votes.values()) <= {2, 3}
         assert rows.counts(journal)["lease"] == 0
     # Several took part; otherwise nothing was put to the test.
-    assert sum(bool(uids) for uids in said) >= 6
+    assert sum(bool(uids) for uids in said) >= 3
 
 
 def test_kill_9_loses_no_acknowledged_judgement_and_the_work_goes_on(where, tmp_path, filled):
