@@ -76,7 +76,7 @@ postgres: .venv/.ok  ## The whole store on a real PostgreSQL
 	$(BIN)/python -m pytest -n 2 -m postgres tests/unit/store tests/postgres
 
 api-fuzz: .venv/.ok  ## Every route of the API, with whatever its description allows
-	PALATE_FUZZ_EXAMPLES=100 $(BIN)/python -m pytest tests/api
+	PALATE_FUZZ_EXAMPLES=150 $(BIN)/python -m pytest tests/api
 
 distributed: .venv/.ok  ## Every recipe in two processes, against one
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m distributed tests/distributed

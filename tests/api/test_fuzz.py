@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-EXAMPLES = int(os.environ.get("PALATE_FUZZ_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("PALATE_FUZZ_EXAMPLES", "5"))
 OURS = ("/v1/", "/api/public/", "/messages/")
 
 
