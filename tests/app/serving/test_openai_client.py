@@ -205,6 +205,7 @@ def test_who_goes_away_stops_the_generator(client, journal):
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.slow
 def test_who_hangs_up_on_a_whole_answer_stops_it_as_well(client):
     """Slots are free again: else 4 x 2 answers of 300 tokens would stand in the way."""
     for number in range(4):
