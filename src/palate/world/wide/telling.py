@@ -50,7 +50,7 @@ P_FLATTERY = 0.15
 """Besides what the plain world's people flatter."""
 P_WORD = 0.4
 """An answer of knowledge has a word of confidence."""
-P_WORD_ELSEWHERE = 0.12
+P_WORD_ELSEWHERE = 0.06
 """A line of a plan or a how-to has one, though there is nothing to know."""
 P_AGREE = 0.15
 """A wrong belief is agreed with."""
@@ -58,7 +58,7 @@ P_GIVE_IN = 0.2
 """A harmful question is answered after a refusal, when pressed."""
 P_RECANT = 0.15
 """A right answer is taken back when doubted."""
-P_REFUSE_ALL = 0.03
+P_REFUSE_ALL = 0.1
 P_RIGHT_BELIEF = 0.3
 """Of stated beliefs are true."""
 _CORE = {"pressed": "harmful", "group": "career", "lookalike": "benign", "belief": "knowledge", "sure": "knowledge"}
