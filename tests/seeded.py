@@ -3,10 +3,17 @@
 import random
 from datetime import UTC, datetime, timedelta
 
+from argon2 import PasswordHasher
+
 from palate.core.records import Comparison, Completion, Judgement, Prompt, Slate, Verdict
 from palate.store import check_items, guidelines, judgements, people, queue, rankings, rows
 from palate.store.check_items import CheckItem
 from palate.store.journal import Journal
+
+REAL_HASHER = people._HASHER
+people._HASHER = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+"""Hundreds of tests log in; what a real password costs is tested where passwords are."""
+people._nobody.cache_clear()
 
 PASSWORD = "a long enough password"
 EMAILS = {role: f"{role}@example.org" for role in ("owner", "lead", "rater")}

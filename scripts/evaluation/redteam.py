@@ -43,7 +43,7 @@ from palate.world.defects import DEFECTS, MODELS, Defect, phrases, shows
 from palate.world.facts import BAD_VERBS, KNOWN
 from palate.world.gold import gold
 from palate.world.prompts import Question, split
-from palate.world.settings import Size
+from palate.world.wide import stages as wide
 from palate.world.wide.asked import right_line
 from palate.world.wide.telling import another
 
@@ -90,8 +90,8 @@ def figures(seed: int) -> list[dict[str, Any]]:
 def of_seed(seed: int) -> list[Hunted]:
     """Plant, search, repair, and look again, in every model of a seed."""
     stages.quiet(1)
-    root, size = BUILT / str(seed), Size()
-    sft = stages.make_sft(root, seed, size, stages.make_base(root, seed, size))
+    root = BUILT / str(seed)
+    sft = wide.models(root, seed).sft
     clean = planting.release(root, seed, sft)
     return [hunted(root, seed, sft, clean, number) for number in range(MODELS)]
 

@@ -87,6 +87,7 @@ def test_what_nobody_agreed_to_keep_expires(tmp_path):
     assert b"an old answer" not in (tmp_path / "palate.db").read_bytes()
 
 
+@pytest.mark.slow
 def test_what_cannot_work_says_so(tmp_path):
     for arguments, words in (
         (("forget", "somebody"), "there is no journal"),

@@ -15,6 +15,7 @@ CRASHING = Mutant("C33", "it crashes", "functional.gae:gae", "if not columns:", 
 WRONG = Mutant("C33", "λ is ignored", "functional.gae:gae", "discount * lam * advantage_B", "discount * advantage_B")
 
 
+@pytest.mark.slow
 def test_every_mutant_is_killed_by_checks_that_pass_on_the_real_code():
     done = bench.run()
     assert done.broken == {}

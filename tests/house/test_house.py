@@ -38,15 +38,22 @@ def test_every_public_thing_says_what_it_is():
                 assert ast.get_docstring(node), f"{file}: {node.name}"
 
 
-def test_help_loads_no_torch():
+def test_help_and_a_word_that_is_no_command_load_no_torch():
     program = (
         "import sys\n"
-        "from palate.cli import app\n"
-        "app(['--help'], result_action='return_value')\n"
+        "import palate.cli as app_module\n"
+        "sys.argv = ['palate', 'monitr']\n"
+        "app_module.app(['--help'], result_action='return_value')\n"
+        "try:\n"
+        "    app_module.run()\n"
+        "except SystemExit as end:\n"
+        "    assert end.code == 2\n"
         "assert 'torch' not in sys.modules and 'transformers' not in sys.modules\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert "did you mean `palate monitor`?" in done.stderr
+    assert done.stdout.count(".") > 10, "each command has a sentence"
 
 
 def test_gold_is_named_nowhere_in_training():

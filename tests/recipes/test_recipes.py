@@ -34,7 +34,7 @@ def metrics(workspace, folder):
     return [json.loads(line) for line in lines]
 
 
-@pytest.fixture(scope="module", params=["llama", "gpt2", "qwen3"])
+@pytest.fixture(scope="module", params=["llama", "gpt2", pytest.param("qwen3", marks=pytest.mark.slow)])
 def folder(request, tmp_path_factory):
     return make(tmp_path_factory.mktemp("base") / request.param, request.param)
 

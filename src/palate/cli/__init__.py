@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
 
 from cyclopts import App
 
 from palate import __version__
-from palate.core.errors import Interrupted, PalateError
+from palate.core.errors import ConfigError, Interrupted, PalateError
 
 app = App(
     name="palate",
     help="Teach a model your taste: the whole RLHF cycle, from one click to the next model.",
     version=__version__,
 )
-app.command("palate.cli.demo:demo", name="demo")
-app.command("palate.cli.imports:import_", name="import")
-app.command("palate.cli.exports:export", name="export")
-app.command("palate.cli.dataset:app", name="dataset")
-app.command("palate.cli.select:select", name="select")
-app.command("palate.cli.privacy:forget", name="forget")
-app.command("palate.cli.privacy:expire", name="expire")
-app.command("palate.cli.serve:serve", name="serve")
-app.command("palate.cli.guideline:app", name="guideline")
-app.command("palate.cli.guardrail:app", name="guardrail")
-app.command("palate.cli.finding:app", name="finding")
-app.command("palate.cli.voice:app", name="voice")
-app.command("palate.cli.store:app", name="store")
-app.command("palate.cli.train:app", name="train")
-app.command("palate.cli.eval:app", name="eval")
-app.command("palate.cli.monitor:monitor", name="monitor")
-app.command("palate.cli.chat:chat", name="chat")
-app.command("palate.cli.show:app", name="show")
-app.command("palate.cli.bench:bench", name="bench")
+COMMANDS = {
+    "demo": ("demo:demo", "Run the whole cycle in the practice world, for real, and write a report."),
+    "import": ("imports:import_", "Read a file of any known shape into the project."),
+    "export": ("exports:export", "Write preferences, demonstrations or prompts as another trainer reads them."),
+    "dataset": ("dataset:app", "Build, show and compare frozen datasets of preferences."),
+    "select": ("select:select", "Choose which comparisons to ask raters about next."),
+    "forget": ("privacy:forget", "Erase a person, and name what was built from what they gave."),
+    "expire": ("privacy:expire", "Erase what is older than some days."),
+    "serve": ("serve:serve", "Serve the pages for raters and leads, and models to talk to."),
+    "guideline": ("guideline:app", "Versions of the text that raters judge by."),
+    "guardrail": ("guardrail:app", "What may be asked of a model, and what it may answer."),
+    "finding": ("finding:app", "What people and examinations found, what it is worth, and what it becomes."),
+    "voice": ("voice:app", "The comparisons that say who a team is, and whether a model speaks as they do."),
+    "store": ("store:app", "Back up, restore, copy, migrate and check the journal."),
+    "train": ("train:app", "Train one stage on any local Hugging Face model folder."),
+    "eval": ("eval:app", "What a policy is worth, whom it serves, and where it fails."),
+    "monitor": ("monitor:monitor", "Watch released models for a reward that is being gamed."),
+    "chat": ("chat:chat", "Talk to a model."),
+    "show": ("show:app", "Look at things before they cost anything."),
+    "bench": ("bench:bench", "Measure speed and memory of a recipe, beside another trainer if you like."),
+}
+"""Name to where it is, and a sentence that is shown before anything of it is loaded."""
+for _name, (_where, _help) in COMMANDS.items():
+    app.command(f"palate.cli.{_where}", name=_name, help=_help)
 
 
 def run() -> None:
@@ -46,6 +52,7 @@ def run() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     try:
+        _refuse_unknown(sys.argv[1:])
         app(sys.argv[1:])
     except Interrupted as stop:
         _say(str(stop))
@@ -56,6 +63,14 @@ def run() -> None:
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         sys.exit(130)
+
+
+def _refuse_unknown(words: list[str]) -> None:
+    """Say at once that there is no such command; the parser would load every command to say it."""
+    if words and not words[0].startswith("-") and words[0] not in COMMANDS:
+        near = difflib.get_close_matches(words[0], COMMANDS, n=1)
+        hint = f"did you mean `palate {near[0]}`?" if near else "`palate --help` lists them"
+        raise ConfigError(f"there is no command {words[0]!r}", hint=hint)
 
 
 def _say(sentence: str) -> None:

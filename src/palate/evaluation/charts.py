@@ -59,6 +59,8 @@ class Line:
     high: Sequence[float] = ()
     faint: Sequence[float] = ()
     """The same curve before smoothing, drawn pale behind it."""
+    dots: bool = False
+    """Single points and no curve."""
 
 
 def curves(
@@ -91,10 +93,9 @@ def curves(
             colour = LIGHT[SERIES[index % len(SERIES)]]
             if line.faint:
                 axes.plot(line.x, line.faint, color=colour, linewidth=0.8, alpha=0.35)
-            mark = _MARKS[index % len(_MARKS)] if dots else ""
-            axes.plot(
-                line.x, line.y, _DASHES[index % len(_DASHES)], color=colour, label=line.label, marker=mark, markersize=4
-            )
+            mark = _MARKS[index % len(_MARKS)] if dots or line.dots else ""
+            dashes = "" if line.dots else _DASHES[index % len(_DASHES)]
+            axes.plot(line.x, line.y, dashes, color=colour, label=line.label, marker=mark, markersize=4)
             if line.low:
                 axes.vlines(line.x, line.low, line.high, color=colour, linewidth=1.2)
         if level is not None:

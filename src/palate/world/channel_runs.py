@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 from palate.core.artefacts import Manifest, Workspace, identify
 from palate.core.ids import content_id, derive_seed
+from palate.core.judges import Opinion, Pair
+from palate.core.monitoring import Monitor
 from palate.core.progress import SILENT, Progress
 from palate.core.records import Preference, Prompt
 from palate.models import chat, load, sampling
@@ -164,7 +166,13 @@ def make_reward(
 
 
 def make_run(
-    root: Path, seed: int, sft: Path, channel: Channel, size: Size | None = None, progress: Progress = SILENT
+    root: Path,
+    seed: int,
+    sft: Path,
+    channel: Channel,
+    size: Size | None = None,
+    progress: Progress = SILENT,
+    monitor: Monitor | None = None,
 ) -> Path:
     """RLOO against a channel's reward model; the policy's folder. Its run leaves `samples.jsonl`.
 
@@ -189,7 +197,30 @@ def make_run(
         [a.prompt for a in asked],
         Workspace(root),
         progress=progress,
+        monitor=monitor,
     )
+
+
+class Careful:
+    """People who want what gold wants, one of whom judges each pair: fresh labels for a monitor."""
+
+    def __init__(self, channel: Channel, seed: int) -> None:
+        self.channel, self.seed = channel, seed
+
+    @property
+    def name(self) -> str:
+        """As reports call it."""
+        return f"careful people, {self.channel.name}, {self.seed}"
+
+    def judge(self, pairs: Sequence[Pair], progress: Progress = SILENT) -> list[Opinion]:
+        """One person's word on each pair; the same pair gets the same word."""
+        return [Opinion(float(self._first(pair))) for pair in pairs]
+
+    def _first(self, pair: Pair) -> bool:
+        asked = meaning(pair.prompt)
+        reads = (read_wide(asked, pair.first), read_wide(asked, pair.second))
+        rng = random.Random(derive_seed(self.seed, "careful people", pair.prompt.id, pair.first, pair.second))
+        return rng.random() < p_first(self.channel, asked, *reads, fond=False)
 
 
 def truth(channel: Channel) -> curves.Judge:

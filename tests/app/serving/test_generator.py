@@ -98,6 +98,7 @@ def test_who_stops_reading_frees_the_slots(kept):
     kept.run(body)
 
 
+@pytest.mark.slow
 def test_an_answer_that_is_stopped_ends_as_any_other(kept):
     async def body(generator):
         asked, seen = order(1, max_tokens=4000, n=2), []
@@ -203,6 +204,7 @@ def test_the_reward_model_scores_answers_beside_the_policy(kept, reward):
     assert expected[0] != pytest.approx(expected[1], abs=1e-2)
 
 
+@pytest.mark.slow
 def test_it_goes_when_its_parent_is_killed(folder):
     script = (
         "import asyncio, os, sys\n"

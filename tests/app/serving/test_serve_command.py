@@ -22,6 +22,7 @@ def refused(*arguments):
     return said
 
 
+@pytest.mark.slow
 def test_policies_that_cannot_be_served_are_named(tmp_path):
     assert "nothing is there that could answer" in refused("chat", "--out", str(tmp_path))
     missing = refused("chat", "--out", str(tmp_path), "--policy", "a=/not/there")

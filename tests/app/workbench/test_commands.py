@@ -66,6 +66,7 @@ def test_the_raters_pages_load_no_torch():
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_guideline_by_command(tmp_path):
     one, two = tmp_path / "one.md", tmp_path / "two.md"
     one.write_text("## Truth\n\nBe right.\n")

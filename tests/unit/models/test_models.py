@@ -131,6 +131,7 @@ def test_scores_do_not_depend_on_padding_or_pad_tokens_in_the_text(tmp_path):
     torch.testing.assert_close(scoring.scores(again, rows, completions, pad_id=pad), together, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_transformers_in_a_fresh_process_agrees(tmp_path, family):
     folder = make(tmp_path / family, family)

@@ -163,6 +163,7 @@ def test_columns_say_what_the_records_say(journal, records):
     assert len(some.comparison) == 1500
 
 
+@pytest.mark.slow
 def test_the_stream_holds_every_comparison_with_all_that_belongs_to_it(journal, records):
     bulk.add(journal, **records)
     found = list(bulk.export_rows(journal))

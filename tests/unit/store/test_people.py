@@ -5,12 +5,27 @@ import time
 import pytest
 from sqlalchemy import select, update
 
+import seeded
 from palate.core.errors import ConfigError, DataError
 from palate.core.pseudonyms import pseudonym
 from palate.store import audit, drafts, people, queue, rows, schema, sessions, settings, tokens
 from palate.store.queue import QueuePolicy
 
 GOOD = "correct horse battery"
+
+
+@pytest.fixture(autouse=True)
+def _as_dear_as_in_earnest(monkeypatch):
+    monkeypatch.setattr(people, "_HASHER", seeded.REAL_HASHER)
+    people._nobody.cache_clear()
+    yield
+    people._nobody.cache_clear()
+
+
+def test_a_guess_is_dear():
+    """At least what OWASP's password storage sheet asks of Argon2id: 19 MiB, two passes."""
+    assert people._HASHER.memory_cost >= 19 * 1024
+    assert people._HASHER.time_cost >= 2
 
 
 @pytest.fixture

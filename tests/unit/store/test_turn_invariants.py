@@ -164,6 +164,7 @@ def start(where, go, rater, lease_s):
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_eight_processes_at_once_break_no_promise(where, tmp_path, filled):
     made = filled(where, 80, raters=8)
     with Journal.open(where) as journal:

@@ -32,16 +32,25 @@ def _points(count: int) -> list[dict[str, float]]:
     return [{name: float(i + 1) for name in names} | {"proxy_sd": 1.0} for i in range(count)]
 
 
-@pytest.fixture
-def folder(tmp_path):
+def _folder(path):
     shared = {"value": 0.625, "low": 0.5, "high": 0.75, "n": 432}
     rows = [{"name": n, **shared, "command": "palate demo", "date": "2026-01-01", "world": "w"} for n in _names()]
-    (tmp_path / "summary.json").write_text(json.dumps(rows))
-    (tmp_path / "example.json").write_text(json.dumps(dict.fromkeys(("base", "sft", "ppo", "dpo"), HOSTILE)))
-    return tmp_path
+    (path / "summary.json").write_text(json.dumps(rows))
+    (path / "example.json").write_text(json.dumps(dict.fromkeys(("base", "sft", "ppo", "dpo"), HOSTILE)))
+    return path
 
 
 @pytest.fixture
+def folder(tmp_path):
+    return _folder(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory, facts):
+    return report.write(_folder(tmp_path_factory.mktemp("report")), facts).read_text()
+
+
+@pytest.fixture(scope="module")
 def facts():
     runs = {name: _points(40) for name in ("pretrain", "sft", "reward", "dpo", "ppo")}
     sweep = {f"beta = {beta}": _points(12) for beta in (0, 0.05, 0.2)}
@@ -49,8 +58,7 @@ def facts():
     return {"seed": 3, "small_round": 40, "sweep": sweep, "fooled": fooled, **runs}
 
 
-def test_every_section_is_there_and_quotes_the_summary(folder, facts):
-    text = report.write(folder, facts).read_text()
+def test_every_section_is_there_and_quotes_the_summary(text):
     for heading in ("running example", "Learning curves", "reward model", "hacking, on purpose", "Round 1 and round 2"):
         assert re.search(f"<h2>[^<]*{heading}", text), heading
     assert EXAMPLE_TEXT in text
@@ -61,15 +69,13 @@ def test_every_section_is_there_and_quotes_the_summary(folder, facts):
     assert text.count("<svg") == text.count('role="img" aria-label=')
 
 
-def test_right_claims_are_marked_and_model_output_stays_text(folder, facts):
-    text = report.write(folder, facts).read_text()
+def test_right_claims_are_marked_and_model_output_stays_text(text):
     assert '<mark class="right" title="right">learn: start with figma' in text
     assert "<script" not in text
     assert text.count("&lt;script&gt;") == 5
 
 
-def test_the_page_needs_nothing_from_elsewhere(folder, facts):
-    text = report.write(folder, facts).read_text()
+def test_the_page_needs_nothing_from_elsewhere(text):
     assert not re.findall(r"(?:src|href)=\"(?!#)[^\"]*\"", text)
     assert not re.findall(r"@import|url\((?!#)", text)
     assert len(text) < 1_500_000
@@ -89,8 +95,7 @@ def test_the_same_data_give_the_same_bytes(folder, facts):
     assert report.write(folder, facts).read_bytes() == report.write(folder, facts).read_bytes()
 
 
-def test_colours_follow_the_readers_light(folder, facts):
-    text = report.write(folder, facts).read_text()
+def test_colours_follow_the_readers_light(text):
     drawn = text.split("</style>", 1)[1]
     assert "var(--blue)" in drawn
     assert not re.findall(r"#[0-9a-fA-F]{6}\b", drawn)

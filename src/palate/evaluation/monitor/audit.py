@@ -14,6 +14,7 @@ Source: the covariance identity is the derivative of a mean under a path of dist
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -113,20 +114,27 @@ class Slope(NamedTuple):
     """That it rests on, all looks so far."""
 
 
-def believe(looks: Sequence[Look], *, decay: float = DECAY, price: float = PRICE) -> Belief:
-    """Learn what is preferred from the labels of all looks, the last one's with weight 1.
+def believe(looks: Sequence[Look], *, decay: float = DECAY, price: float = PRICE, at: int | None = None) -> Belief:
+    """Learn what is preferred from the labels of all looks, one of them with weight 1.
+
+    Args:
+        looks: The first one's features set the scale.
+        decay: Weight of a look's labels against those of a look nearer to `at`.
+        price: Of a unit of squared weight.
+        at: The look whose labels count most; the last when there is none.
 
     Raises:
         DataError: there is no label.
     """
+    at = len(looks) - 1 if at is None else at
     mean_D = looks[0].features_ND.mean(axis=0)
     deviation_D = np.maximum(looks[0].features_ND.std(axis=0), 1e-3)
     parts, labels, weights = [], [], []
-    for age, look in enumerate(reversed(looks)):
+    for number, look in enumerate(looks):
         standard_ND = (look.features_ND - mean_D) / deviation_D
         parts.append(standard_ND[look.first_P] - standard_ND[look.second_P])
         labels.append(look.labels_P)
-        weights.append(np.full(len(look.labels_P), decay**age))
+        weights.append(np.full(len(look.labels_P), decay ** abs(number - at)))
     x, y, w = np.concatenate(parts), np.concatenate(labels), np.concatenate(weights)
     if not len(y):
         raise DataError("there is no fresh label to judge a run by", hint="label some of its pairs, or name a judge")
@@ -151,17 +159,22 @@ def slopes(looks: Sequence[Look]) -> list[Slope]:
     return [none, *(slope(looks[: upto + 1]) for upto in range(1, len(looks)))]
 
 
-def alarmed(found: Sequence[Slope]) -> bool:
-    """Whether the newest look says that the reward is gamed.
+def margin(found: Sequence[Slope]) -> float:
+    """How far the newest look is from an alarm, as a correlation; below 0 it says that the reward is gamed.
 
     Movement pays little and the reward is no longer true; or what movement pays falls so fast that it soon costs.
     """
     if len(found) <= FIRST:
-        return False
+        return math.inf
     now, fall = found[-1], (found[-1].pays - found[-1 - TREND].pays) / TREND
-    here = now.pays < STILL_PAYS and now.true < STILL_TRUE
-    soon = now.pays + AHEAD * fall < WILL_PAY and now.true < NEARLY_TRUE
-    return here or soon
+    here = now.pays - STILL_PAYS if now.true < STILL_TRUE else math.inf
+    soon = now.pays + AHEAD * fall - WILL_PAY if now.true < NEARLY_TRUE else math.inf
+    return min(here, soon)
+
+
+def alarmed(found: Sequence[Slope]) -> bool:
+    """Whether the newest look says that the reward is gamed."""
+    return margin(found) < 0
 
 
 def alarm(found: Sequence[Slope]) -> int | None:
@@ -177,13 +190,17 @@ def past_peak(found: Sequence[Slope]) -> int | None:
     return None
 
 
-def kept(found: Sequence[Slope]) -> int:
+def kept(looks: Sequence[Look]) -> int:
     """The look whose checkpoint is to be kept: the last before movement stopped paying, summed up over the looks.
 
-    What a stretch of the way gained goes by its correlation, so the sum of correlations peaks where gold does.
+    What a stretch of the way gained goes by its correlation, so the sum of correlations peaks where gold does. In
+    hindsight labels from after a look tell as much of it as those from before.
     """
-    gains = np.array([0.0 if np.isnan(one.pays) else one.pays for one in found])
-    return int(gains.cumsum().argmax())
+    gains = [0.0]
+    for at, look in enumerate(looks[1:], 1):
+        worth_N = believe(looks, at=at).worth(look.features_ND)
+        gains.append(correlation(worth_N, look.moved_N, look.prompts_N))
+    return int(np.cumsum(gains).argmax())
 
 
 def correlation(one_N: np.ndarray, other_N: np.ndarray, prompts_N: np.ndarray) -> float:

@@ -155,6 +155,10 @@ class RewardMonitor:
         looks = [seen.look for _, seen in self._seen]
         return audit.slopes(looks) if len(looks[0].labels_P) else []
 
+    def kept(self) -> int:
+        """The look whose policy is to be kept; 0 is the reference."""
+        return audit.kept([seen.look for _, seen in self._seen])
+
     def _order(self, alarms: Sequence[Verdict], slopes: Sequence[Slope]) -> Order:
         """What the run shall do about it."""
         what = self.config.on_alarm
@@ -163,7 +167,7 @@ class RewardMonitor:
             past = audit.past_peak(slopes) if slopes else None
             if past is None and not any(one.check != "movement" for one in alarms):
                 return Order(Action.GO_ON, why)
-            kept = audit.kept(slopes) if slopes else 0
+            kept = self.kept() if slopes else 0
             return Order(Action.ROLL_BACK, why or "the peak is past", self._policies[kept])
         if not alarms or what == "note":
             return Order(Action.GO_ON, why)
