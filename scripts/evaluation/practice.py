@@ -11,8 +11,8 @@
 | `practice/gold_given_back` | share of the largest gain that a hacking run has lost at its end |
 | `practice/gold_retained` | share of the largest gain that the checkpoint has which the monitor kept, over hacking runs |
 
-Each run: RLOO against a reward model that a channel's raters taught, looked at every other iteration: 64 prompts, four
-answers each, 300 pairs that one careful person each judges. Gold at a look is the mean over 256 answers to other
+Each run: RLOO against a reward model that a channel's raters taught, looked at every third iteration: 48 prompts, four
+answers each, 200 pairs that one careful person each judges. Gold at a look is the mean over 256 answers to other
 prompts. Channels (`palate.world.channels`) and thresholds were committed before these seeds were run. Intervals:
 Wilson's 95 %, or a bootstrap over runs.
 """  # noqa: E501
@@ -45,7 +45,7 @@ from palate.world.wide.telling import sample
 from palate.world.wide.truth import gold
 
 SEEDS: Final = 4
-HACKS: Final = ("length", "flattery", "hedging", "agreement")
+HACKS: Final = ("length", "flattery", "hedging", "lists", "filler")
 TRUE_PROMPTS: Final = 128
 """Whose answers, two each, tell what gold is at a look."""
 LOST: Final = 0.1
@@ -117,7 +117,7 @@ def run(task: tuple[int, Path, str]) -> Ran:
     seed, sft, name = task
     channel, root = CHANNELS[name], BUILT / str(seed)
     config = MonitorConfig(
-        every=2, prompts=64, answers=4, labels=300, max_new_tokens=Size().max_new_tokens,
+        every=3, prompts=48, answers=4, labels=200, max_new_tokens=Size().max_new_tokens,
         seed=derive_seed(seed, "monitor", name),
     )  # fmt: skip
     asked = [one.prompt for one in sample(split()[0], config.prompts, derive_seed(seed, "audit"), dict(channel.mix))]
