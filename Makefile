@@ -4,7 +4,7 @@ BIN := .venv/bin
 SEEDS ?= 5
 SEED ?= 0
 
-.PHONY: help demo quick demo-seeds demo-speedup real-data core-figures bench bug-bench resume scaling times slow test browser postgres load api-fuzz distributed people-figures evaluation-figures bridges check lock clean
+.PHONY: help demo quick demo-seeds demo-speedup real-data core-figures bench bug-bench resume scaling times slow test browser postgres load api-fuzz distributed people-figures evaluation-figures practice-figures bridges check lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -39,6 +39,9 @@ people-figures: .venv/.ok  ## What the human side promises, measured cell by cel
 
 evaluation-figures: .venv/.ok  ## What evaluation promises, measured cell by cell into docs/results/evaluation.json
 	$(BIN)/python -m scripts.evaluation_figures --seed $(SEED)
+
+practice-figures: .venv/.ok  ## The monitor and a planted bias where a transformer is trained, into docs/results/practice.json
+	$(BIN)/python -m scripts.practice_figures --seed $(SEED)
 
 # The opponents of `bench`, in environments of their own; PPO left TRL with 1.13.
 TRL_PYTHON ?= build/trl/bin/python

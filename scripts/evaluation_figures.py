@@ -7,12 +7,10 @@ from scripts import cells
 CELLS = {
     "intervals": "scripts.evaluation.intervals",
     "monitor": "scripts.evaluation.monitor",
-    "practice": "scripts.evaluation.practice",
     "overoptimisation": "scripts.evaluation.overoptimisation",
     "maxmin": "scripts.evaluation.maxmin",
     "guardrail": "scripts.evaluation.guardrail",
     "redteam": "scripts.evaluation.redteam",
-    "bias": "scripts.evaluation.bias",
     "real_files": "scripts.evaluation.real_files",
 }
 ONE_CORE = ("intervals", "overoptimisation", "real_files")

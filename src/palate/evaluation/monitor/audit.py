@@ -43,6 +43,8 @@ NEARLY_TRUE: Final = 0.8
 """… unless the reward is right all the same."""
 PAST: Final = -0.1
 """A correlation with the movement below this, after one below 0, says that the peak is past."""
+LONG_STEP: Final = 0.75
+"""Deviation of what the policy moved by, in nats, from which a step is long."""
 _STEPS: Final = 12
 _STILL: Final = 1e-4
 
@@ -194,8 +196,13 @@ def kept(looks: Sequence[Look]) -> int:
     """The look whose checkpoint is to be kept: the last before movement stopped paying, summed up over the looks.
 
     What a stretch of the way gained goes by its correlation, so the sum of correlations peaks where gold does. In
-    hindsight labels from after a look tell as much of it as those from before.
+    hindsight labels from after a look tell as much of it as those from before. Correlations at the end of a long step
+    say little of the step, so where steps are long, answers of all looks are weighed against each other instead.
     """
+    steps = [float(within(look.moved_N, look.prompts_N).std()) for look in looks[1:]]
+    if steps and np.median(steps) > LONG_STEP:
+        belief = believe(looks, decay=1.0)
+        return int(np.argmax([belief.worth(look.features_ND).mean() for look in looks]))
     gains = [0.0]
     for at, look in enumerate(looks[1:], 1):
         worth_N = believe(looks, at=at).worth(look.features_ND)

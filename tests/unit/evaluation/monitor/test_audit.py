@@ -62,6 +62,12 @@ def test_the_checkpoint_at_the_peak_is_kept_though_gold_was_never_seen():
     assert 0.5 * 2.5 < 0.2 * raised <= 2.5 + 0.4
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_of_long_steps_the_look_whose_answers_are_worth_most_is_kept(seed):
+    """Looks at 0, .9, 1.8, 2.7, 3.6; the peak is at 2.5."""
+    assert kept(run(3.6, seed=seed, step=0.9)) == 3
+
+
 def test_a_run_whose_reward_is_right_raises_no_alarm():
     """Gold is the reward itself; movement stops paying only where nothing moves."""
     rng = np.random.default_rng(2)
