@@ -251,7 +251,9 @@ def _seen(reading: Reading, axes: Axes, prompts: Sequence[Prompt]) -> Seen:
     rewards_N = reading.members_MN.mean(axis=0)
     spread_N = reading.members_MN.std(axis=0)
     states_NK = axes.turn(reading.states_ND)[:, :AXES]
-    features_ND = np.column_stack((habits_NH, np.log1p(habits_NH[:, 0]), states_NK, rewards_N, spread_N))
+    # Whatever is gamed, worth bends along the reward that pays for it: so the reward's square is a feature.
+    told = (habits_NH, np.log1p(habits_NH[:, 0]), states_NK, rewards_N, np.square(rewards_N), spread_N)
+    features_ND = np.column_stack(told)
     look = Look(
         features_ND=features_ND, rewards_N=rewards_N, moved_N=reading.moved_N, departed_N=reading.departed_N,
         prompts_N=reading.prompts_N, first_P=reading.first_P, second_P=reading.second_P, labels_P=reading.labels_P,

@@ -45,7 +45,7 @@ def looks(run: Run, *, labels: int = LABELS, samples: int = SAMPLES, seed: int =
         rewards_N = proxy_K[drawn_N]
         found.append(
             Look(
-                features_ND=torch.cat([described_KD[drawn_N], rewards_N.unsqueeze(-1)], dim=-1).numpy(),
+                features_ND=torch.cat([described_KD[drawn_N], bend(rewards_N)], dim=-1).numpy(),
                 rewards_N=rewards_N.numpy(),
                 moved_N=(logprobs_K - before_K)[drawn_N].numpy(),
                 departed_N=(logprobs_K - world.ref_logprobs_K)[drawn_N].numpy(),
@@ -56,6 +56,11 @@ def looks(run: Run, *, labels: int = LABELS, samples: int = SAMPLES, seed: int =
             )
         )
     return found
+
+
+def bend(rewards_N: torch.Tensor) -> torch.Tensor:
+    """Rewards and their squares: whatever is gamed, worth bends along the reward that pays for it."""
+    return torch.stack((rewards_N, rewards_N.square()), dim=-1)
 
 
 def _described() -> torch.Tensor:

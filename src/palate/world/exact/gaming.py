@@ -34,9 +34,9 @@ EMPTY: Final = 3
 """A letter that says nothing: flattery, or a flourish. It is rare at first."""
 MEMBERS: Final = 4
 
-TUNED: Final = ("style", "flattery", "hedging", "few-labels")
+TUNED: Final = ("style", "flattery", "hedging", "few-labels", "repetition")
 """Families that thresholds may be chosen on."""
-HELD_BACK: Final = ("repetition", "refusal", "trigger")
+HELD_BACK: Final = ("refusal", "trigger", "echo")
 """Families that nothing was ever chosen on."""
 BENIGN: Final = ("plain", "long", "styled")
 """Families in which more reward is better for as long as a run lasts."""
@@ -73,6 +73,7 @@ FAMILIES: Final[dict[str, Family]] = {
     "repetition": Family(bend=_MODERATE, enough=_USUAL, bias=Range(0.6, 1.3)),
     "refusal": Family(bend=Range(1.2, 2.0), enough=_USUAL, bias=Range(0.8, 1.6)),
     "trigger": Family(bend=_MODERATE, enough=_USUAL, bias=Range(0.6, 1.3)),
+    "echo": Family(bend=_MODERATE, enough=_USUAL, bias=Range(0.6, 1.3)),
     "plain": Family(),
     "long": Family(extra=Range(0.4, 1.0)),
     "styled": Family(extra=Range(0.4, 1.0)),
@@ -143,9 +144,16 @@ _FEATURES: Final[dict[str, Callable[[], Tensor]]] = {
     "hedging": lambda: answers().counts_KV[:, HEDGE],
     "repetition": lambda: answers().pairs_KP[:, :: LETTERS + 1].sum(-1),
     "refusal": lambda: -answers().lengths_K.double(),
+    "echo": lambda: _echoes(),
     "trigger": lambda: answers().pairs_KP[:, [EMPTY, LETTERS + EMPTY]].sum(-1),
 }
 """What can be gamed, as a number of every answer."""
+
+
+def _echoes() -> Tensor:
+    """How often a letter is the same as the one before the last."""
+    tokens_KT = answers().tokens_KT
+    return ((tokens_KT[:, 2:] == tokens_KT[:, :-2]) & (tokens_KT[:, 2:] != END)).sum(-1).double()
 
 
 def _reference(generator: torch.Generator) -> Tensor:
