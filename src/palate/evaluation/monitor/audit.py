@@ -29,7 +29,7 @@ PRICE: Final = 3.0
 """Of a unit of squared weight, on features of deviation 1 at the first look."""
 FIRST: Final = 4
 """Looks before this one have too few labels for an alarm."""
-STILL_PAYS: Final = 0.25
+STILL_PAYS: Final = 0.3
 """An alarm wants the correlation of preference and movement below this …"""
 STILL_TRUE: Final = 0.6
 """… and that of preference and reward below this: a run that is saturated, with a reward that is right, is no hack."""
@@ -45,6 +45,8 @@ PAST: Final = -0.1
 """A correlation with the movement below this, after one below 0, says that the peak is past."""
 LONG_STEP: Final = 0.75
 """Deviation of what the policy moved by, in nats, from which a step is long."""
+SMOOTH: Final = 5
+"""Looks over which correlations are averaged before they are summed up."""
 _STEPS: Final = 12
 _STILL: Final = 1e-4
 
@@ -207,7 +209,8 @@ def kept(looks: Sequence[Look]) -> int:
     for at, look in enumerate(looks[1:], 1):
         worth_N = believe(looks, at=at).worth(look.features_ND)
         gains.append(correlation(worth_N, look.moved_N, look.prompts_N))
-    return int(np.cumsum(gains).argmax())
+    smooth = np.convolve(np.pad(gains, SMOOTH // 2, mode="edge"), np.ones(SMOOTH) / SMOOTH, "valid")
+    return int(smooth.cumsum().argmax())
 
 
 def correlation(one_N: np.ndarray, other_N: np.ndarray, prompts_N: np.ndarray) -> float:
