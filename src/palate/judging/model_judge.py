@@ -60,7 +60,13 @@ class ModelJudge:
 def opinion(reply: Reply) -> Opinion:
     """What a reply comes to."""
     if reply.error:
-        return Opinion(None, f"the judge could not be asked: {reply.error}")
+        return Opinion(None, f"the judge could not be asked: {reply.error}", failed=True)
+    told = read(reply)
+    return told._replace(prompt_tokens=reply.prompt_tokens, completion_tokens=reply.completion_tokens)
+
+
+def read(reply: Reply) -> Opinion:
+    """What a reply says."""
     said = " ".join(reply.text.split())
     if not reply.finished and " " in said:
         return Opinion(None, "the judge was cut off before it came to a verdict")

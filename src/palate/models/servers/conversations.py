@@ -23,7 +23,13 @@ KEY: Final = "PALATE_ENDPOINT_KEY"
 """Environment variable with the server's API key; it is sent, and never written down."""
 _PASSING: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 _CONNECT_S: Final = 10.0
+_GARBLED: Final = "the reply is no chat completion"
+"""Begins an error that may pass: half a reply, or a page of some machine in between."""
 _LONGEST_WAIT_S: Final = 60.0
+
+
+class _Garbled(Exception):
+    """What came with a good status cannot be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,11 +178,16 @@ async def _persist(client: httpx.AsyncClient, endpoint: Endpoint, body: Mapping[
             response = await client.post(f"{endpoint.url.rstrip('/')}/chat/completions", json=body)
             there = True
             if response.status_code == httpx.codes.OK:
-                return _read(response), there
+                reply = _read(response)
+                if not reply.error.startswith(_GARBLED):
+                    return reply, there
+                raise _Garbled(reply.error)
             said = f"{response.status_code} {response.text.strip()[:200]}"
             if response.status_code not in _PASSING:
                 break
             asked_s = _retry_after(response, wait_s)
+        except _Garbled as error:
+            said = str(error)
         except httpx.HTTPError as error:
             there |= not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
             said = f"{type(error).__name__} {error}".strip()
@@ -212,7 +223,7 @@ def _read(response: httpx.Response) -> Reply:
             likely=_likely(choice),
         )
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        return Reply("", finished=False, error=f"the reply is no chat completion: {type(error).__name__} {error}")
+        return Reply("", finished=False, error=f"{_GARBLED}: {type(error).__name__} {error}")
 
 
 def _likely(choice: Mapping[str, Any]) -> Mapping[str, float]:
