@@ -6,6 +6,7 @@ request that failed leaves nothing behind but its place in the ledger, and is as
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -37,17 +38,18 @@ class Ledger:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     """As the server counts them."""
-    errors: dict[str, int] = field(default_factory=dict)
-    """Why questions failed, and how often."""
+    reasons: Counter[str] = field(default_factory=Counter)
+    """Why there was no opinion, and how often."""
 
     def note(self, opinion: Opinion) -> None:
         """Put one answer down."""
         self.asked += 1
         self.prompt_tokens += opinion.prompt_tokens
         self.completion_tokens += opinion.completion_tokens
+        if opinion.p_first is None:
+            self.reasons[opinion.why] += 1
         if opinion.failed:
             self.failed += 1
-            self.errors[opinion.why] = self.errors.get(opinion.why, 0) + 1
         elif opinion.p_first is None:
             self.abstained += 1
         else:

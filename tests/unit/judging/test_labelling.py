@@ -109,7 +109,7 @@ def test_every_way_to_fail_loses_nothing_and_duplicates_nothing(tmp_path, made):
             first = label(journal, judge(url), WHO)
             assert first.failed > 0, "a redirect and a refusal by the server are not asked again at once"
             assert first.asked == first.said + first.failed == 2 * COUNT
-            assert sum(first.errors.values()) == first.failed
+            assert sum(first.reasons.values()) == first.failed
             for _ in range(20):
                 if not label(journal, judge(url), WHO).failed:
                     break

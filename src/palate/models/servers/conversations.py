@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 import httpx
@@ -117,11 +117,7 @@ async def _ask(
     alternatives: int,
     report: Callable[[int], None] | None,
 ) -> list[Reply]:
-    key = os.environ.get(KEY, "")
-    timeout = httpx.Timeout(endpoint.timeout_s, connect=_CONNECT_S, pool=None)
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    safe = httpx.URL(endpoint.url).scheme == "https"  # to read certificates takes longer than to ask
-    async with httpx.AsyncClient(timeout=timeout, headers=headers, verify=safe) as client:
+    async with _client(endpoint) as client:
         model = endpoint.model or await _first_model(client, endpoint)
         gate, done, anybody = asyncio.Semaphore(endpoint.at_once), 0, False
 
@@ -153,6 +149,28 @@ async def _ask(
             return reply
 
         return list(await asyncio.gather(*(one(number) for number in range(len(prompts)))))
+
+
+def named(endpoint: Endpoint) -> Endpoint:
+    """The same with the model's name, asked of the server where nobody gave it.
+
+    Raises:
+        ConfigError: the server lists no model, or cannot be reached.
+    """
+
+    async def first() -> str:
+        async with _client(endpoint) as client:
+            return await _first_model(client, endpoint)
+
+    return endpoint if endpoint.model else replace(endpoint, model=asyncio.run(first()))
+
+
+def _client(endpoint: Endpoint) -> httpx.AsyncClient:
+    key = os.environ.get(KEY, "")
+    timeout = httpx.Timeout(endpoint.timeout_s, connect=_CONNECT_S, pool=None)
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    safe = httpx.URL(endpoint.url).scheme == "https"  # to read certificates takes longer than to ask
+    return httpx.AsyncClient(timeout=timeout, headers=headers, verify=safe)
 
 
 async def _first_model(client: httpx.AsyncClient, endpoint: Endpoint) -> str:
