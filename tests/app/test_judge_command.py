@@ -4,6 +4,7 @@ import pytest
 
 import seeded
 from endpoints import Status, endpoint
+from palate.core import constitutions
 from palate.core.records import Verdict
 from palate.store import judgements, opinions, rows
 from palate.store.journal import Journal
@@ -74,6 +75,30 @@ def test_a_model_that_is_too_short_for_the_question_says_why(project):
     done = palate("judge", "label", model, "--at-most", 1, cwd=project)
     assert "2 questions: 0 opinions, 2 without one, 0 failed" in done.stdout
     assert "tokens are more than the 96 of its context" in done.stdout
+
+
+def test_by_the_principles_of_a_file_and_each_opinion_knows_its_own(project):
+    assert palate("judge", "constitution", "ours.md", cwd=project).returncode == 0
+    ours = constitutions.read(project / "ours.md")
+    with endpoint(first_of) as (url, told):
+        for file in ("ours.md", "default"):
+            assert palate("judge", "label", url, "--principles", file, cwd=project).returncode == 0
+        asked = [body["messages"][-1]["content"] for body in told.bodies]
+    with Journal.open(project / "palate.db") as journal:
+        (rater,) = opinions.judges(journal)
+        by = {one.principle for some in opinions.opinions(journal, rater).values() for one in some}
+    assert len(asked) == 2 * rows_of(project), "the same words are the same judge"
+    assert by <= {p.id for p in ours.principles}
+    assert len(by) > 1
+    assert all(any(p.preference_request in text for p in ours.principles) for text in asked)
+    again = palate("judge", "constitution", "ours.md", cwd=project)
+    assert again.returncode == 2
+    assert "cannot be written" in again.stderr
+
+
+def rows_of(project):
+    with Journal.open(project / "palate.db") as journal:
+        return rows.counts(journal)["comparison"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -11,6 +12,8 @@ from rich.table import Table
 from palate.cli.judges import chosen
 from palate.cli.live import Live
 from palate.cli.project import opened
+from palate.core import constitutions
+from palate.core.constitutions import Constitution
 from palate.core.errors import ConfigError, DataError
 from palate.core.records import Judgement, Verdict
 from palate.evaluation.judge_audit import Seen
@@ -18,6 +21,7 @@ from palate.evaluation.judge_audit import audit as audit_
 from palate.evaluation.statistics import Figure
 from palate.judging.labelling import AT_ONCE
 from palate.judging.labelling import label as label_
+from palate.judging.template import PAIRWISE, by_principle
 from palate.preferences.voices import by_comparison
 from palate.store import judgements, opinions, rows
 from palate.store.journal import Journal
@@ -31,6 +35,7 @@ def label(
     judge: str,
     *,
     judge_model: str = "",
+    principles: str = "",
     source: tuple[str, ...] = (),
     at_most: int = 0,
     price_prompt: float = 0.0,
@@ -51,6 +56,9 @@ def label(
         ensemble; or an address such as http://localhost:8000/v1#MODEL. A key goes into PALATE_ENDPOINT_KEY.
     judge_model
         What the judge's server calls the model; the first it lists when not given.
+    principles
+        A file of principles, of which one is drawn for each comparison: Markdown, TOML or JSON. `default` takes the
+        constitution that Palate brings; `palate judge constitution` writes it down, to be edited.
     source
         Only comparisons of these sources.
     at_most
@@ -68,7 +76,7 @@ def label(
         raise ConfigError(
             "--at-most and prices are 0 or more", found=f"{at_most}, {price_prompt:g}, {price_completion:g}"
         )
-    found = chosen(judge, judge_model)
+    found = chosen(judge, judge_model, by_principle(_constitution(principles)) if principles else PAIRWISE)
     with opened(out, database) as journal:
         ledger = label_(
             journal, found.judge, found.who, sources=source, orders=found.orders, at_most=at_most, at_once=AT_ONCE,
@@ -86,6 +94,23 @@ def label(
         print(f"  {often} × {why}")
     if ledger.failed:
         print("The same command asks again what failed.")
+
+
+@app.command
+def constitution(file: Path = Path("constitution.md")) -> None:
+    """Write the constitution that Palate brings into a file of your own, to be edited.
+
+    Parameters
+    ----------
+    file
+        Where; it must not be there yet.
+    """
+    try:
+        with file.open("x", encoding="utf-8") as handle:
+            handle.write(_default())
+    except OSError as error:
+        raise ConfigError("the constitution cannot be written", where=str(file), found=str(error)) from error
+    print(file)
 
 
 @app.command(name="list")
@@ -149,10 +174,21 @@ def audit(judge: str = "", *, seed: int = 0, out: Project = Path(), database: st
     }
     if len(told.categories) > 1:
         rows_ |= {f"says what a person says: {name or 'no kind'}": figure for name, figure in told.categories.items()}
+    rows_ |= {f"the same, by the principle {id}": figure for id, figure in told.principles.items()}
     for what, figure in rows_.items():
         table.add_row(what, *_cells(figure))
     live.console.print(table)
     print(f"{found.judged} comparisons judged by it; on {found.silent} more it would not say.")
+
+
+def _default() -> str:
+    return files("palate.judging").joinpath("constitution.md").read_text(encoding="utf-8")
+
+
+def _constitution(typed: str) -> Constitution:
+    if typed == "default":
+        return constitutions.parse(_default(), ".md", "the constitution that Palate brings")
+    return constitutions.read(Path(typed))
 
 
 class _Found(NamedTuple):
@@ -192,7 +228,7 @@ def _found(journal: Journal, rater: str) -> _Found:
         seen.append(
             Seen(
                 comparison.prompt, prompts[comparison.prompt].kind, both[id], shown, _verdicts(voices[id]),
-                (gap > 0) - (gap < 0),
+                (gap > 0) - (gap < 0), next((one.principle for one in said.get(id, [])), ""),
             )
         )  # fmt: skip
     silent = sum(verdict is Verdict.SKIP for verdict in own.values())

@@ -12,6 +12,7 @@ from palate.evaluation.reward_judge import RewardJudge
 from palate.judging.labelling import BOTH
 from palate.judging.local_judge import LocalJudge
 from palate.judging.model_judge import ModelJudge
+from palate.judging.template import PAIRWISE, Template
 from palate.models import ensemble, load
 from palate.models.servers.conversations import Endpoint
 from palate.models.servers.conversations import named as find_model
@@ -34,19 +35,20 @@ class Chosen(NamedTuple):
     """In which sides are shown; one is enough for who sees no order."""
 
 
-def chosen(typed: str, model: str = "") -> Chosen:
+def chosen(typed: str, model: str = "", template: Template = PAIRWISE) -> Chosen:
     """A judge that is no person.
 
     Args:
         typed: An address, with `#MODEL` or without; the folder of a causal model, of a reward model, or of an ensemble.
         model: What the judge's server calls the model, where the address does not say.
+        template: What a model is asked; a reward model is asked nothing.
 
     Raises:
         ConfigError: it is nobody.
     """
     if "://" in typed:
         address, _, named = typed.partition("#")
-        asked = ModelJudge(find_model(Endpoint(url=address, model=model or named)))
+        asked = ModelJudge(find_model(Endpoint(url=address, model=model or named)), template)
         settings = {"endpoint": address, "model": asked.endpoint.model, "template": asked.template.id}
         where = f"{address}#{asked.endpoint.model}"
         who = AIJudge(name=asked.name, model=where, template=asked.template.name, template_id=asked.template.id)
@@ -64,7 +66,7 @@ def chosen(typed: str, model: str = "") -> Chosen:
         return Chosen(
             RewardJudge(folder), AIJudge(name=folder.resolve().name, model=id), {"reward": id}, {"judge": id}, BOTH[:1]
         )
-    local = LocalJudge(folder)
+    local = LocalJudge(folder, template)
     settings = {"model": id, "template": local.template.id}
     who = AIJudge(name=local.name, model=id, template=local.template.name, template_id=local.template.id)
     return Chosen(local, who, settings, {"judge": id})

@@ -34,6 +34,8 @@ class Seen(NamedTuple):
     """One of each person."""
     longer: int
     """1 where the first answer is the longer one, -1 where the second is, 0 where neither."""
+    principle: str = ""
+    """By which the judge judged, if by one."""
 
 
 class Audit(NamedTuple):
@@ -54,6 +56,8 @@ class Audit(NamedTuple):
     length. 0 is no more fond of length than people are."""
     categories: Mapping[str, Figure]
     """Agreement by category."""
+    principles: Mapping[str, Figure]
+    """Agreement by the principle of the judge; those of none are left out."""
 
 
 def audit(seen: Sequence[Seen], *, seed: int = 0) -> Audit:
@@ -68,9 +72,16 @@ def audit(seen: Sequence[Seen], *, seed: int = 0) -> Audit:
     among = [(one.prompt, _among(one.people)) for one in seen if len(one.people) > 1]
     both = [one for one in seen if len(one.shown_first) > 1]
     unequal = [one for one in seen if one.longer]
-    by_category: dict[str, list[int]] = defaultdict(list)
-    for place, one in enumerate(seen):
-        by_category[one.category].append(place)
+
+    def by(keys: Sequence[str]) -> dict[str, Figure]:
+        places: dict[str, list[int]] = defaultdict(list)
+        for place, key in enumerate(keys):
+            places[key].append(place)
+        return {
+            key: mean([same[i] for i in some], [groups[i] for i in some], seed=seed)
+            for key, some in sorted(places.items())
+        }
+
     return Audit(
         agreement=mean(same, groups, seed=seed),
         people=mean([share for _, share in among], [prompt for prompt, _ in among], seed=seed),
@@ -79,10 +90,8 @@ def audit(seen: Sequence[Seen], *, seed: int = 0) -> Audit:
             [sum(x.shown_first) / len(x.shown_first) - 0.5 for x in both], [x.prompt for x in both], seed=seed
         ),
         length=mean([_fonder(one) for one in unequal], [one.prompt for one in unequal], seed=seed),
-        categories={
-            name: mean([same[i] for i in places], [groups[i] for i in places], seed=seed)
-            for name, places in sorted(by_category.items())
-        },
+        categories=by([one.category for one in seen]),
+        principles={key: figure for key, figure in by([one.principle for one in seen]).items() if key},
     )
 
 

@@ -83,4 +83,4 @@ class LocalJudge:
             told = rows[place * len(VERDICTS) : (place + 1) * len(VERDICTS)]
             logprobs_3 = torch.stack([row.double().sum() for row in told]).cpu()
             found[number] = Opinion(float(torch.softmax(logprobs_3, dim=0) @ _WORTH))
-        return [found[number] for number in range(len(pairs))]
+        return [found[number]._replace(principle=self.template.principle_of(pair)) for number, pair in enumerate(pairs)]

@@ -46,7 +46,8 @@ class ModelJudge:
         replies = ask(self.endpoint, asked, alternatives=_ALTERNATIVES, report=progress.advance)
         replies = self._without_logprobs(asked, replies)
         progress.finish()
-        return [opinion(reply) for reply in replies]
+        principles = [self.template.principle_of(pair) for pair in pairs]
+        return [opinion(reply)._replace(principle=p) for reply, p in zip(replies, principles, strict=True)]
 
     def _without_logprobs(self, asked: Sequence[Prompt], replies: list[Reply]) -> list[Reply]:
         """Ask once more, more simply, what the server would not take."""

@@ -64,6 +64,13 @@ def test_categories_apart():
     assert {name: figure.value for name, figure in told.categories.items()} == {"x": 1, "y": 0.5}
 
 
+def test_which_principle_did_what():
+    told = audit(
+        [seen(0, A, [A])._replace(principle="kind"), seen(1, A, [B])._replace(principle="brief"), seen(2, A, [A])]
+    )
+    assert {name: figure.value for name, figure in told.principles.items()} == {"brief": 0, "kind": 1}
+
+
 verdicts = st.sampled_from([A, B, TIE])
 flip = {A: B, B: A, TIE: TIE}
 

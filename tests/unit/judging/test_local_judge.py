@@ -4,11 +4,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from palate.core.constitutions import parse
 from palate.core.errors import PalateError
 from palate.core.judges import Pair
 from palate.core.records import Prompt
 from palate.judging.local_judge import VERDICTS, LocalJudge
-from palate.judging.template import Template
+from palate.judging.template import ByPrinciple, Template
 from tiny_models import make
 
 SHORT = Template(name="short-1", instruction="judge.", question="{conversation} {first} {second} A, B or tie?")
@@ -66,3 +67,17 @@ def test_a_pair_too_long_for_it_has_no_opinion_and_the_others_have(folder):
 def test_what_is_no_model_is_said_at_once(tmp_path):
     with pytest.raises(PalateError, match="no model folder"):
         LocalJudge(tmp_path / "nothing")
+
+
+def test_by_principle_both_orders_are_judged_by_the_same_one_and_it_is_told(folder):
+    ours = parse("- be kind\n- be brief\n- be right\n", ".md")
+    template = ByPrinciple(name="p", instruction="judge.", question=SHORT.question + " {principle}", constitution=ours)
+    pairs = [PAIRS[0]._replace(first=f"answer {n}") for n in range(12)]
+    judge = LocalJudge(folder, template)
+    told, swapped = judge.judge(pairs), judge.judge([pair.swapped for pair in pairs])
+    assert [one.principle for one in told] == [one.principle for one in swapped]
+    assert {one.principle for one in told} == {p.id for p in ours.principles}
+    for pair, one in zip(pairs, told, strict=True):
+        assert ours.named(one.principle).text in template.asked(pair).messages[-1].content
+    other = ByPrinciple(name="p", instruction="judge.", question=template.question, constitution=parse("- be x", ".md"))
+    assert template.id != other.id
