@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -12,8 +11,8 @@ from rich.table import Table
 from palate.cli.judges import chosen
 from palate.cli.live import Live
 from palate.cli.project import opened
-from palate.core import constitutions
-from palate.core.constitutions import Constitution
+from palate.cli.revise import brought
+from palate.cli.revise import constitution as constitution_of
 from palate.core.errors import ConfigError, DataError
 from palate.core.records import Judgement, Verdict
 from palate.evaluation.judge_audit import Seen
@@ -76,7 +75,7 @@ def label(
         raise ConfigError(
             "--at-most and prices are 0 or more", found=f"{at_most}, {price_prompt:g}, {price_completion:g}"
         )
-    found = chosen(judge, judge_model, by_principle(_constitution(principles)) if principles else PAIRWISE)
+    found = chosen(judge, judge_model, by_principle(constitution_of(principles)) if principles else PAIRWISE)
     with opened(out, database) as journal:
         ledger = label_(
             journal, found.judge, found.who, sources=source, orders=found.orders, at_most=at_most, at_once=AT_ONCE,
@@ -107,7 +106,7 @@ def constitution(file: Path = Path("constitution.md")) -> None:
     """
     try:
         with file.open("x", encoding="utf-8") as handle:
-            handle.write(_default())
+            handle.write(brought())
     except OSError as error:
         raise ConfigError("the constitution cannot be written", where=str(file), found=str(error)) from error
     print(file)
@@ -179,16 +178,6 @@ def audit(judge: str = "", *, seed: int = 0, out: Project = Path(), database: st
         table.add_row(what, *_cells(figure))
     live.console.print(table)
     print(f"{found.judged} comparisons judged by it; on {found.silent} more it would not say.")
-
-
-def _default() -> str:
-    return files("palate.judging").joinpath("constitution.md").read_text(encoding="utf-8")
-
-
-def _constitution(typed: str) -> Constitution:
-    if typed == "default":
-        return constitutions.parse(_default(), ".md", "the constitution that Palate brings")
-    return constitutions.read(Path(typed))
 
 
 class _Found(NamedTuple):
