@@ -11,19 +11,16 @@ from typing import Any, Final, NamedTuple
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from palate.cli.judges import chosen
 from palate.cli.live import Live
 from palate.core.artefacts import Manifest, Workspace, identify
 from palate.core.errors import ConfigError
 from palate.core.ids import content_id
-from palate.core.judges import Judge
 from palate.evaluation.benchmarks import judged, rewardbench, rewardbench2, rm_bench
 from palate.evaluation.benchmarks.known import Known, shape_of
 from palate.evaluation.benchmarks.scored import Item, Scored, scored
-from palate.evaluation.reward_judge import RewardJudge
 from palate.evaluation.reward_scores import RewardScores
 from palate.evaluation.statistics import Figure
-from palate.judging.model_judge import ModelJudge
-from palate.models.servers.conversations import Endpoint
 
 PLAIN: Final[dict[str, Any]] = {"box": SIMPLE_HEAD, "pad_edge": False, "title_justify": "left"}
 """How tables of figures look."""
@@ -60,7 +57,7 @@ def reward(who: str, *, benchmark: Path, shape: str = "", out: Path = Path()) ->
     if known.items is not None:
         result = _scored(known, who, benchmark)
     elif known.duels is not None:
-        found = judged.agreement(judged.judged(_judge(who), known.duels(benchmark), live))
+        found = judged.agreement(judged.judged(chosen(who).judge, known.duels(benchmark), live))
         result = _Result(
             {f"{subset}: {name}": figure for subset, one in found.items() for name, figure in _duelled(one).items()},
             [f"{sum(one.missing for name, one in found.items() if name != 'all')} games without an opinion."],
@@ -108,13 +105,6 @@ def _scored(known: Known, who: str, path: Path) -> _Result:
     assert known.items is not None
     items: list[Item] = known.items(path)
     return _SCORERS[known.name](scored(items, RewardScores(Path(who))))
-
-
-def _judge(who: str) -> Judge:
-    if "://" not in who:
-        return RewardJudge(Path(who))
-    address, _, model = who.partition("#")
-    return ModelJudge(Endpoint(url=address, model=model))
 
 
 def _rewardbench(some: list[Scored]) -> _Result:

@@ -8,19 +8,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from palate.cli.data import JOURNAL, load_file
+from palate.cli.judges import chosen
 from palate.cli.live import Live
 from palate.core.artefacts import MANIFEST, Workspace, identify, read_manifest
-from palate.core.errors import ConfigError, DataError, MissingArtefact
-from palate.core.judges import Judge
+from palate.core.errors import DataError, MissingArtefact
 from palate.core.records import Demonstration, Prompt
 from palate.evaluation import contest
 from palate.evaluation.answers import References
 from palate.evaluation.contest import ContestConfig, Side
-from palate.evaluation.reward_judge import RewardJudge
 from palate.evaluation.subjects import subject
 from palate.evaluation.telling import told
-from palate.judging.model_judge import ModelJudge
-from palate.models.servers.conversations import Endpoint
 from palate.preferences import dataset
 from palate.store import audit
 from palate.store.journal import Journal
@@ -35,15 +32,6 @@ class _Asked(NamedTuple):
     prompts: list[Prompt]
     references: list[Demonstration]
     id: str
-
-
-class _Judging(NamedTuple):
-    """Who judges, other than people."""
-
-    judge: Judge
-    settings: dict[str, Any]
-    """As they are recorded."""
-    inputs: dict[str, str]
 
 
 def winrate(
@@ -75,7 +63,7 @@ def winrate(
         Any file that `palate import` reads, or a dataset, of which the held-out prompts are asked.
     judge
         `people`: pairs go into the raters' queue, and the same command later counts what they said. A folder: a
-        reward model or an ensemble. An address: a model there.
+        reward model or an ensemble, or a model that is asked. An address: a model there.
     judge_model
         What the judge's server calls the model; the first it lists when not given.
     samples
@@ -96,7 +84,7 @@ def winrate(
         URL of a PostgreSQL database, in place of the project's own file.
     """
     config = ContestConfig(samples=samples, temperature=temperature, max_new_tokens=max_new_tokens, seed=seed)
-    judging = None if judge == PEOPLE else _judging(judge, judge_model)
+    judging = None if judge == PEOPLE else chosen(judge, judge_model)
     asked = _asked(prompts, who)
     sides = _sides(who, asked, config)
     contest.check(sides)
@@ -166,29 +154,6 @@ def _named(typed: str) -> tuple[str, str]:
     """`(name, what)` of `name=what`; the name is "" where there is none."""
     name, sign, what = typed.partition("=")
     return (name, what) if sign and "/" not in name and not Path(typed).exists() else ("", typed)
-
-
-def _judging(judge: str, model: str) -> _Judging:
-    """A judge that is no person.
-
-    Raises:
-        ConfigError: it is nobody.
-    """
-    if "://" in judge:
-        address, _, named = judge.partition("#")
-        endpoint = Endpoint(url=address, model=model or named)
-        found = ModelJudge(endpoint)
-        settings = {"endpoint": address, "model": endpoint.model, "template": found.template.id}
-        return _Judging(found, settings, {})
-    folder = Path(judge)
-    if not folder.is_dir():
-        raise ConfigError(
-            "this is nobody who can judge",
-            where="--judge",
-            expected="people, the folder of a reward model, or an address such as http://localhost:8000/v1",
-            found=judge,
-        )
-    return _Judging(RewardJudge(folder), {"reward": identify(folder)}, {"judge": identify(folder)})
 
 
 def _asked_of(asked: _Asked, samples: int) -> str:

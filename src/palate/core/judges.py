@@ -33,6 +33,14 @@ class Opinion(NamedTuple):
     """Probability that the first is better, .5 a tie; None when the judge abstained or failed."""
     why: str = ""
     """A judge's words, or why there is no opinion."""
+    failed: bool = False
+    """There is no opinion because the judge could not be asked; it may be asked again. A judge that was asked and
+    would not say has not failed."""
+    principle: str = ""
+    """By which it judged, if by one."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    """That the answer cost; 0 where nobody counts."""
 
 
 class Judge(Protocol):

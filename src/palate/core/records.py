@@ -138,8 +138,9 @@ class Verdict(StrEnum):
 
 STRENGTHS = (0, 1, 2, 3)
 """0 not said, 1 slightly, 2 better, 3 much better."""
-TASKS = ("normal", "check", "repeat", "adjudication", "onboarding")
-"""Why a comparison was given to a rater: `check` has a known answer, `repeat` they judged before."""
+TASKS = ("normal", "check", "repeat", "adjudication", "onboarding", "model")
+"""Why a comparison was given to a rater: `check` has a known answer, `repeat` they judged before. A `model` was asked
+besides, and takes no person's place in the queue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,7 +46,8 @@ class ModelJudge:
         replies = ask(self.endpoint, asked, alternatives=_ALTERNATIVES, report=progress.advance)
         replies = self._without_logprobs(asked, replies)
         progress.finish()
-        return [opinion(reply) for reply in replies]
+        principles = [self.template.principle_of(pair) for pair in pairs]
+        return [opinion(reply)._replace(principle=p) for reply, p in zip(replies, principles, strict=True)]
 
     def _without_logprobs(self, asked: Sequence[Prompt], replies: list[Reply]) -> list[Reply]:
         """Ask once more, more simply, what the server would not take."""
@@ -60,7 +61,13 @@ class ModelJudge:
 def opinion(reply: Reply) -> Opinion:
     """What a reply comes to."""
     if reply.error:
-        return Opinion(None, f"the judge could not be asked: {reply.error}")
+        return Opinion(None, f"the judge could not be asked: {reply.error}", failed=True)
+    told = read(reply)
+    return told._replace(prompt_tokens=reply.prompt_tokens, completion_tokens=reply.completion_tokens)
+
+
+def read(reply: Reply) -> Opinion:
+    """What a reply says."""
     said = " ".join(reply.text.split())
     if not reply.finished and " " in said:
         return Opinion(None, "the judge was cut off before it came to a verdict")

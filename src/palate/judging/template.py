@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from palate.core.constitutions import Constitution, Principle
 from palate.core.ids import content_id
 from palate.core.judges import Pair
 from palate.core.records import Message, Prompt
@@ -32,6 +33,14 @@ class Template:
         """Of its words: a change of any is another template, whatever its name."""
         return content_id("template", [self.instruction, self.question])
 
+    def principle_of(self, pair: Pair) -> str:
+        """Id of the principle by which a pair is judged; "" where it is by none."""
+        return ""
+
+    def words_of(self, pair: Pair) -> str:
+        """The words of that principle."""
+        return ""
+
     def asked(self, pair: Pair) -> Prompt:
         """The question about a pair, as a conversation that waits for the judge."""
         code = content_id("fence", [*[m.as_dict() for m in pair.prompt.messages], pair.first, pair.second])
@@ -40,6 +49,7 @@ class Template:
             for number, message in enumerate(pair.prompt.messages, start=1)
         ]
         question = self.question.format(
+            principle=self.words_of(pair),
             conversation="\n\n".join(turns),
             first=fenced("answer A", pair.first, code),
             second=fenced("answer B", pair.second, code),
@@ -70,3 +80,50 @@ PAIRWISE: Final = Template(
     ),
 )
 """The template that Palate brings."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByPrinciple(Template):
+    """A way to ask by one principle of a constitution, drawn for each pair; both orders of a pair have the same.
+
+    Source: a principle sampled for each comparison: Bai et al. 2022, arXiv:2212.08073, 4.1.
+    """
+
+    constitution: Constitution
+    seed: int = 0
+    """Of the draws."""
+
+    @property
+    def id(self) -> str:
+        """Of its words, the constitution's, and the draws."""
+        return content_id("template", [self.instruction, self.question, self.constitution.id, self.seed])
+
+    def principle_of(self, pair: Pair) -> str:
+        """Id of the principle that was drawn."""
+        return self._drawn(pair).id
+
+    def words_of(self, pair: Pair) -> str:
+        """How that principle asks for a choice."""
+        return self._drawn(pair).preference_request
+
+    def _drawn(self, pair: Pair) -> Principle:
+        return self.constitution.drawn(
+            content_id("pair", [pair.prompt.id, *sorted((pair.first, pair.second))]), self.seed
+        )
+
+
+def by_principle(constitution: Constitution, seed: int = 0) -> ByPrinciple:
+    """The template that Palate brings for constitutions."""
+    return ByPrinciple(
+        name="principle-1",
+        instruction=PAIRWISE.instruction,
+        question=_BY_PRINCIPLE,
+        constitution=constitution,
+        seed=seed,
+    )
+
+
+_BY_PRINCIPLE: Final = (
+    "{conversation}\n\n{first}\n\n{second}\n\n{principle}\n\n"
+    "Which answer is it, by this alone? Reply with one word and nothing else: A, B, or tie."
+)

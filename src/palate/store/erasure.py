@@ -202,7 +202,8 @@ class _Eraser:
     def shown(self, doomed: _Doomed) -> None:
         """Delete texts and all that shows them, what depends on others first."""
         here = self.connection
-        for table in (schema.judgement, schema.lease, schema.task, schema.check_item, schema.voice, schema.draft):
+        about = (schema.judgement, schema.lease, schema.task, schema.check_item, schema.voice, schema.draft)
+        for table in (*about, schema.ai_opinion):
             self.delete(table, among(here, table.c.comparison, doomed.comparisons))
         self.delete(schema.comparison, among(here, schema.comparison.c.id, doomed.comparisons))
         self.delete(schema.ranking, among(here, schema.ranking.c.slate, doomed.slates))
@@ -347,6 +348,8 @@ _BY_PERSON: tuple[tuple[Table, Any], ...] = (
     (schema.lease, schema.lease.c.rater),
     (schema.position, schema.position.c.rater),
     (schema.profile, schema.profile.c.rater),
+    (schema.ai_opinion, schema.ai_opinion.c.judge),
+    (schema.ai_judge, schema.ai_judge.c.id),
     (schema.rater, schema.rater.c.id),
 )
 """Where a person's rows are; those that others refer to come last."""

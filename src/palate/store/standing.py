@@ -18,8 +18,8 @@ from palate.store.lookup import AMONG, few, filled, matching
 
 OPENED = "opened"
 _BATCH = 5000
-_APART = ("repeat", "check", "onboarding")
-"""Kinds of judgements that are no vote: they measure the rater."""
+_APART = ("repeat", "check", "onboarding", "model")
+"""Kinds of judgements that are no vote of a person: they measure the rater, or the rater is a model."""
 
 
 class Vote(NamedTuple):

@@ -13,12 +13,14 @@ from palate.store import (
     findings,
     guidelines,
     onboarding,
+    opinions,
     rankings,
     rows,
     voice,
 )
 from palate.store.exposures import Exposure
 from palate.store.judgements import judge
+from palate.store.opinions import AIJudge, Said
 
 
 def add_of_every_kind(journal, made, says):
@@ -51,4 +53,6 @@ def add_of_every_kind(journal, made, says):
         )
         found = findings.add(journal, wrong)
         findings.decide(journal, found.id, "confirmed", severity=2, actor="lead")
+        model = opinions.enrol(journal, AIJudge(name=f"judge {number}", model=f"m{number}"))
+        opinions.add(journal, model, [Said(comparison=comparison.id, swapped=False, p_first=0.75)])
         voice.star(journal, comparison.id, Verdict.FIRST, note="so are we", actor="lead")

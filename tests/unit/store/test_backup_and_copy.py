@@ -184,6 +184,7 @@ def palate(*arguments):
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.slow
 @pytest.mark.postgres
 def test_the_commands(journal, where, full, elsewhere, tmp_path):
     done = palate("backup", where, tmp_path / "b.db")

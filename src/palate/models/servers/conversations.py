@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 import httpx
@@ -23,7 +23,13 @@ KEY: Final = "PALATE_ENDPOINT_KEY"
 """Environment variable with the server's API key; it is sent, and never written down."""
 _PASSING: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 _CONNECT_S: Final = 10.0
+_GARBLED: Final = "the reply is no chat completion"
+"""Begins an error that may pass: half a reply, or a page of some machine in between."""
 _LONGEST_WAIT_S: Final = 60.0
+
+
+class _Garbled(Exception):
+    """What came with a good status cannot be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,11 +117,7 @@ async def _ask(
     alternatives: int,
     report: Callable[[int], None] | None,
 ) -> list[Reply]:
-    key = os.environ.get(KEY, "")
-    timeout = httpx.Timeout(endpoint.timeout_s, connect=_CONNECT_S, pool=None)
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    safe = httpx.URL(endpoint.url).scheme == "https"  # to read certificates takes longer than to ask
-    async with httpx.AsyncClient(timeout=timeout, headers=headers, verify=safe) as client:
+    async with _client(endpoint) as client:
         model = endpoint.model or await _first_model(client, endpoint)
         gate, done, anybody = asyncio.Semaphore(endpoint.at_once), 0, False
 
@@ -149,6 +151,28 @@ async def _ask(
         return list(await asyncio.gather(*(one(number) for number in range(len(prompts)))))
 
 
+def named(endpoint: Endpoint) -> Endpoint:
+    """The same with the model's name, asked of the server where nobody gave it.
+
+    Raises:
+        ConfigError: the server lists no model, or cannot be reached.
+    """
+
+    async def first() -> str:
+        async with _client(endpoint) as client:
+            return await _first_model(client, endpoint)
+
+    return endpoint if endpoint.model else replace(endpoint, model=asyncio.run(first()))
+
+
+def _client(endpoint: Endpoint) -> httpx.AsyncClient:
+    key = os.environ.get(KEY, "")
+    timeout = httpx.Timeout(endpoint.timeout_s, connect=_CONNECT_S, pool=None)
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    safe = httpx.URL(endpoint.url).scheme == "https"  # to read certificates takes longer than to ask
+    return httpx.AsyncClient(timeout=timeout, headers=headers, verify=safe)
+
+
 async def _first_model(client: httpx.AsyncClient, endpoint: Endpoint) -> str:
     where = f"{endpoint.url.rstrip('/')}/models"
     try:
@@ -172,11 +196,16 @@ async def _persist(client: httpx.AsyncClient, endpoint: Endpoint, body: Mapping[
             response = await client.post(f"{endpoint.url.rstrip('/')}/chat/completions", json=body)
             there = True
             if response.status_code == httpx.codes.OK:
-                return _read(response), there
+                reply = _read(response)
+                if not reply.error.startswith(_GARBLED):
+                    return reply, there
+                raise _Garbled(reply.error)
             said = f"{response.status_code} {response.text.strip()[:200]}"
             if response.status_code not in _PASSING:
                 break
             asked_s = _retry_after(response, wait_s)
+        except _Garbled as error:
+            said = str(error)
         except httpx.HTTPError as error:
             there |= not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
             said = f"{type(error).__name__} {error}".strip()
@@ -212,7 +241,7 @@ def _read(response: httpx.Response) -> Reply:
             likely=_likely(choice),
         )
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        return Reply("", finished=False, error=f"the reply is no chat completion: {type(error).__name__} {error}")
+        return Reply("", finished=False, error=f"{_GARBLED}: {type(error).__name__} {error}")
 
 
 def _likely(choice: Mapping[str, Any]) -> Mapping[str, float]:

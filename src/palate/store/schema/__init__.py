@@ -19,6 +19,8 @@ from palate.store.schema.findings import finding_step as finding_step
 from palate.store.schema.findings import voice as voice
 from palate.store.schema.guards import APPEND_ONLY as APPEND_ONLY
 from palate.store.schema.guards import PARTS as PARTS
+from palate.store.schema.opinions import ai_judge as ai_judge
+from palate.store.schema.opinions import ai_opinion as ai_opinion
 from palate.store.schema.policy import audit as audit
 from palate.store.schema.policy import guideline as guideline
 from palate.store.schema.policy import guideline_in_force as guideline_in_force
@@ -45,7 +47,7 @@ from palate.store.schema.working import setting as setting
 from palate.store.schema.working import task as task
 from palate.store.schema.working import token as token
 
-VERSION = 3
+VERSION = 4
 """Of the tables; stands in `PRAGMA user_version` of a file."""
 HEAD = f"{VERSION:04d}"
 """The same as Alembic's revision; stands in `alembic_version`."""

@@ -12,6 +12,8 @@ APPEND_ONLY = {
     "finding": "uid",
     "finding_step": "seq",
     "voice": "seq",
+    "ai_judge": "id",
+    "ai_opinion": "uid",
     "slate": "id",
     "ranking": "uid",
     "written_answer": "uid",

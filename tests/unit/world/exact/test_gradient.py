@@ -23,7 +23,9 @@ MISS = 0.05
 """In reward units; rewards have variance 1."""
 
 
-@pytest.mark.parametrize("beta", [0.1, 0.3, 1.0])
+@pytest.mark.parametrize(
+    "beta", [pytest.param(0.1, marks=pytest.mark.slow), 0.3, pytest.param(1.0, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_the_end_is_the_optimum(tree: Tree, algorithm: str, beta: float):
     world = random_world(tree, 0, beta)

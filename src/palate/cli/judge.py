@@ -1,0 +1,234 @@
+"""`palate judge`: models label comparisons, and are held against people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+from cyclopts import App, Parameter
+from rich.table import Table
+
+from palate.cli.judges import chosen
+from palate.cli.live import Live
+from palate.cli.project import opened
+from palate.cli.revise import brought
+from palate.cli.revise import constitution as constitution_of
+from palate.core.errors import ConfigError, DataError
+from palate.core.records import Judgement, Verdict
+from palate.evaluation.judge_audit import Seen
+from palate.evaluation.judge_audit import audit as audit_
+from palate.evaluation.statistics import Figure
+from palate.judging.labelling import AT_ONCE
+from palate.judging.labelling import label as label_
+from palate.judging.template import PAIRWISE, by_principle
+from palate.preferences.voices import by_comparison
+from palate.store import judgements, opinions, rows
+from palate.store.journal import Journal
+
+app = App(name="judge", help="Models label comparisons, and are held against people.")
+Project = Annotated[Path, Parameter(name="--out")]
+
+
+@app.command
+def label(
+    judge: str,
+    *,
+    judge_model: str = "",
+    principles: str = "",
+    source: tuple[str, ...] = (),
+    at_most: int = 0,
+    price_prompt: float = 0.0,
+    price_completion: float = 0.0,
+    out: Project = Path(),
+    database: str = "",
+) -> None:
+    """Have a model say which answer is better, of every stored comparison that it has not judged yet.
+
+    Each comparison is shown in both orders, and both are kept; the verdict is of their mean, and a tie where they
+    cancel out. What failed is no verdict: the same command asks it again, and nothing that was said is asked twice.
+    Verdicts lie in the journal beside people's, under the judge's own name; they take nobody's place in the queue.
+
+    Parameters
+    ----------
+    judge
+        The folder of a causal model, which is asked how probable each verdict is to it; of a reward model or an
+        ensemble; or an address such as http://localhost:8000/v1#MODEL. A key goes into PALATE_ENDPOINT_KEY.
+    judge_model
+        What the judge's server calls the model; the first it lists when not given.
+    principles
+        A file of principles, of which one is drawn for each comparison: Markdown, TOML or JSON. `default` takes the
+        constitution that Palate brings; `palate judge constitution` writes it down, to be edited.
+    source
+        Only comparisons of these sources.
+    at_most
+        Comparisons; 0 sets no limit.
+    price_prompt
+        Of a million prompt tokens, to say what it cost.
+    price_completion
+        Of a million completion tokens.
+    out
+        The project.
+    database
+        URL of a PostgreSQL database, in place of the project's own file.
+    """
+    if at_most < 0 or min(price_prompt, price_completion) < 0:
+        raise ConfigError(
+            "--at-most and prices are 0 or more", found=f"{at_most}, {price_prompt:g}, {price_completion:g}"
+        )
+    found = chosen(judge, judge_model, by_principle(constitution_of(principles)) if principles else PAIRWISE)
+    with opened(out, database) as journal:
+        ledger = label_(
+            journal, found.judge, found.who, sources=source, orders=found.orders, at_most=at_most, at_once=AT_ONCE,
+            progress=Live(),
+        )  # fmt: skip
+    print(f"{found.who.name}, in the journal as {found.who.rater}")
+    print(f"{ledger.asked} questions: {ledger.said} opinions, {ledger.abstained} without one, {ledger.failed} failed")
+    tokens = f"{ledger.prompt_tokens:,} prompt and {ledger.completion_tokens:,} completion tokens"
+    priced = (
+        f", which cost {ledger.cost(price_prompt, price_completion):.2f}" if price_prompt or price_completion else ""
+    )
+    if ledger.prompt_tokens or ledger.completion_tokens:
+        print(f"{tokens}{priced}")
+    for why, often in ledger.reasons.most_common(5):
+        print(f"  {often} × {why}")
+    if ledger.failed:
+        print("The same command asks again what failed.")
+
+
+@app.command
+def constitution(file: Path = Path("constitution.md")) -> None:
+    """Write the constitution that Palate brings into a file of your own, to be edited.
+
+    Parameters
+    ----------
+    file
+        Where; it must not be there yet.
+    """
+    try:
+        with file.open("x", encoding="utf-8") as handle:
+            handle.write(brought())
+    except OSError as error:
+        raise ConfigError("the constitution cannot be written", where=str(file), found=str(error)) from error
+    print(file)
+
+
+@app.command(name="list")
+def list_(*, out: Project = Path(), database: str = "") -> None:
+    """The models that have judged: name in the journal, name, and how many comparisons.
+
+    Parameters
+    ----------
+    out
+        The project.
+    database
+        URL of a PostgreSQL database, in place of the project's own file.
+    """
+    with opened(out, database) as journal:
+        known = opinions.judges(journal)
+        for rater, judge in known.items():
+            print(f"{rater}  {judge.name}  {len(opinions.opinions(journal, rater))} comparisons")
+    if not known:
+        print("No model has judged here. `palate judge label` asks one.")
+
+
+@app.command
+def audit(judge: str = "", *, seed: int = 0, out: Project = Path(), database: str = "") -> None:
+    """Hold a model's verdicts against people's on the same comparisons.
+
+    Beside the agreement stands that of one person with the others, which no judge can be asked to exceed by much; and
+    what the judge likes that people do not: the side that is shown first, and the longer one.
+
+    Parameters
+    ----------
+    judge
+        Its name in the journal, as `palate judge list` shows it; the only one when there is one.
+    seed
+        Of the bootstrap over prompts.
+    out
+        The project.
+    database
+        URL of a PostgreSQL database, in place of the project's own file.
+    """
+    live = Live()
+    with opened(out, database) as journal:
+        rater = _named(journal, judge)
+        name = opinions.judges(journal)[rater].name
+        found = _found(journal, rater)
+    if not found.seen:
+        raise DataError(
+            "nobody judged what this judge has judged",
+            where=name,
+            expected="comparisons with verdicts of this judge and of people",
+            found=f"{found.judged} verdicts of the judge, none of them on comparisons that people have judged",
+            hint="`palate judge label --source NAME` labels what raters see",
+        )
+    told = audit_(found.seen, seed=seed)
+    table = Table("what", "value", "95 % interval", "n", title=f"{name} beside people")
+    rows_ = {
+        "says what a person says": told.agreement,
+        "a person says what another says": told.people,
+        "kappa, judge and people": told.kappa,
+        "fonder of what is shown first by": told.position,
+        "fonder of the longer side than people by": told.length,
+    }
+    if len(told.categories) > 1:
+        rows_ |= {f"says what a person says: {name or 'no kind'}": figure for name, figure in told.categories.items()}
+    rows_ |= {f"the same, by the principle {id}": figure for id, figure in told.principles.items()}
+    for what, figure in rows_.items():
+        table.add_row(what, *_cells(figure))
+    live.console.print(table)
+    print(f"{found.judged} comparisons judged by it; on {found.silent} more it would not say.")
+
+
+class _Found(NamedTuple):
+    seen: list[Seen]
+    judged: int
+    silent: int
+
+
+def _named(journal: Journal, typed: str) -> str:
+    known = opinions.judges(journal)
+    if typed in known:
+        return typed
+    if not typed and len(known) == 1:
+        return next(iter(known))
+    raise ConfigError(
+        "which judge is meant?" if known else "no model has judged here",
+        expected=", ".join(known) or "a judge in the journal",
+        found=repr(typed),
+        hint="`palate judge list` shows them" if known else "`palate judge label` asks one",
+    )
+
+
+def _found(journal: Journal, rater: str) -> _Found:
+    """What the judge and people said of the same comparisons."""
+    people = {id for id, one in rows.raters(journal).items() if one.kind != "model"}
+    told = judgements.judgements(journal)
+    own = {j.comparison: j.verdict for j in told if j.rater == rater}
+    voices = by_comparison([j for j in told if j.rater in people])
+    both = {id: verdict for id, verdict in own.items() if verdict is not Verdict.SKIP and id in voices}
+    said, texts, prompts = opinions.opinions(journal, rater), rows.completions(journal), rows.prompts(journal)
+    seen = []
+    for id, comparison in rows.some_comparisons(journal, both).items():
+        gap = len(texts[comparison.first].text) - len(texts[comparison.second].text)
+        shown = tuple(
+            1 - one.p_first if one.swapped else one.p_first for one in said.get(id, []) if one.p_first is not None
+        )
+        seen.append(
+            Seen(
+                comparison.prompt, prompts[comparison.prompt].kind, both[id], shown, _verdicts(voices[id]),
+                (gap > 0) - (gap < 0), next((one.principle for one in said.get(id, [])), ""),
+            )
+        )  # fmt: skip
+    silent = sum(verdict is Verdict.SKIP for verdict in own.values())
+    return _Found(seen, len(own) - silent, silent)
+
+
+def _verdicts(some: list[Judgement]) -> tuple[Verdict, ...]:
+    return tuple(j.verdict for j in some)
+
+
+def _cells(figure: Figure) -> tuple[str, str, str]:
+    if not figure.n:
+        return "", "", "0"
+    return f"{figure.value:.3f}", f"{figure.low:.3f} to {figure.high:.3f}", str(figure.n)

@@ -1,0 +1,82 @@
+"""Who judges, other than people, from what was typed: an address, a model folder, or a reward model's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from palate.core.artefacts import MANIFEST, identify, read_manifest
+from palate.core.errors import ConfigError
+from palate.core.judges import Judge
+from palate.evaluation.reward_judge import RewardJudge
+from palate.judging.labelling import BOTH
+from palate.judging.local_judge import LocalJudge
+from palate.judging.model_judge import ModelJudge
+from palate.judging.template import PAIRWISE, Template
+from palate.models import ensemble, load
+from palate.models.servers.conversations import Endpoint
+from palate.models.servers.conversations import named as find_model
+from palate.store.opinions import AIJudge
+
+_SCORERS: Final = ("reward", "reward-ensemble", "ensemble")
+
+
+class Chosen(NamedTuple):
+    """Somebody who judges."""
+
+    judge: Judge
+    who: AIJudge
+    """As the journal knows them."""
+    settings: dict[str, Any]
+    """As reports record them."""
+    inputs: dict[str, str]
+    """Artefacts that a manifest names."""
+    orders: tuple[bool, ...] = BOTH
+    """In which sides are shown; one is enough for who sees no order."""
+
+
+def chosen(typed: str, model: str = "", template: Template = PAIRWISE) -> Chosen:
+    """A judge that is no person.
+
+    Args:
+        typed: An address, with `#MODEL` or without; the folder of a causal model, of a reward model, or of an ensemble.
+        model: What the judge's server calls the model, where the address does not say.
+        template: What a model is asked; a reward model is asked nothing.
+
+    Raises:
+        ConfigError: it is nobody.
+    """
+    if "://" in typed:
+        address, _, named = typed.partition("#")
+        asked = ModelJudge(find_model(Endpoint(url=address, model=model or named)), template)
+        settings = {"endpoint": address, "model": asked.endpoint.model, "template": asked.template.id}
+        where = f"{address}#{asked.endpoint.model}"
+        who = AIJudge(name=asked.name, model=where, template=asked.template.name, template_id=asked.template.id)
+        return Chosen(asked, who, settings, {})
+    folder = Path(typed)
+    if not folder.is_dir():
+        raise ConfigError(
+            "this is nobody who can judge",
+            where="--judge",
+            expected="the folder of a model or of a reward model, or an address such as http://localhost:8000/v1",
+            found=typed,
+        )
+    id = identify(folder)
+    if _scores(folder):
+        return Chosen(
+            RewardJudge(folder), AIJudge(name=folder.resolve().name, model=id), {"reward": id}, {"judge": id}, BOTH[:1]
+        )
+    local = LocalJudge(folder, template)
+    settings = {"model": id, "template": local.template.id}
+    who = AIJudge(name=local.name, model=id, template=local.template.name, template_id=local.template.id)
+    return Chosen(local, who, settings, {"judge": id})
+
+
+def _scores(folder: Path) -> bool:
+    """Whether a folder holds a reward model: its manifest says so, or its architecture."""
+    if ensemble.is_ensemble(folder):
+        return True
+    if (folder / MANIFEST).is_file():
+        return read_manifest(folder).kind in _SCORERS
+    named = list(getattr(load.read_config(folder), "architectures", None) or [])
+    return bool(named) and not any("CausalLM" in name or "LMHead" in name for name in named)

@@ -1,0 +1,132 @@
+"""`palate judge` as a person types it: a model folder and a server judge, and are held against people."""
+
+import pytest
+
+import seeded
+from endpoints import Status, endpoint
+from palate.core import constitutions
+from palate.core.records import Verdict
+from palate.store import judgements, opinions, rows
+from palate.store.journal import Journal
+from tiny_models import make
+from typed import palate
+
+
+@pytest.fixture
+def project(tmp_path):
+    seeded.project(tmp_path / "palate.db", queued=5)
+    return tmp_path
+
+
+def first_of(body, _):
+    return "A"
+
+
+def test_a_server_judges_and_is_held_against_people(project, capsys):
+    with endpoint(first_of, models=("big",)) as (url, told):
+        done = palate("judge", "label", url, "--price-prompt", 1000, cwd=project)
+        assert done.returncode == 0, done.stderr
+        count = len(told.bodies) // 2
+        assert f"{2 * count} questions: {2 * count} opinions, 0 without one, 0 failed" in done.stdout
+        assert f"cost {2 * count * 7 * 1000 / 1e6:.2f}" in done.stdout
+        assert palate("judge", "label", url, cwd=project).stdout.count("0 questions") == 1
+    with Journal.open(project / "palate.db") as journal:
+        ((rater, who),) = opinions.judges(journal).items()
+        assert who.model == f"{url}#big"
+        assert rows.raters(journal)[rater].kind == "model"
+        said = [j for j in judgements.judgements(journal) if j.rater == rater]
+        assert {j.verdict for j in said} == {Verdict.TIE}, "it took whatever was shown first"
+        assert len(said) == count == rows.counts(journal)["comparison"]
+    listed = palate("judge", "list", cwd=project)
+    assert f"{rater}  big at {url} (pairwise-1)  {count} comparisons" in listed.stdout
+    table = palate("judge", "audit", cwd=project)
+    assert table.returncode == 0, table.stderr
+    (line,) = [line for line in table.stdout.split("\n") if "shown first" in line]
+    assert "0.500" in line, "all of it"
+
+
+def test_what_fails_is_told_and_asked_again(project):
+    def ill(body, number):
+        return Status(403, "no money left") if number == 0 else "B"
+
+    with endpoint(ill) as (url, _):
+        done = palate("judge", "label", url, "--at-most", 3, cwd=project)
+        assert "6 questions: 0 opinions, 0 without one, 6 failed" in done.stdout
+        assert "6 × the judge could not be asked: 403 no money left" in done.stdout
+        assert "asks again" in done.stdout
+        again = palate("judge", "label", url, "--at-most", 3, cwd=project)
+        assert "6 questions: 6 opinions, 0 without one, 0 failed" in again.stdout
+
+
+def test_a_model_folder_judges(project):
+    model = make(project / "model", "gpt2", context=4096)
+    done = palate("judge", "label", model, "--at-most", 4, cwd=project)
+    assert done.returncode == 0, done.stderr
+    assert "8 questions: 8 opinions" in done.stdout
+    with Journal.open(project / "palate.db") as journal:
+        (rater,) = opinions.judges(journal)
+        p = [one.p_first for some in opinions.opinions(journal, rater).values() for one in some]
+        assert len(set(p)) > 4
+        assert all(0 < one < 1 for one in p)
+
+
+def test_a_model_that_is_too_short_for_the_question_says_why(project):
+    model = make(project / "model", "gpt2")
+    done = palate("judge", "label", model, "--at-most", 1, cwd=project)
+    assert "2 questions: 0 opinions, 2 without one, 0 failed" in done.stdout
+    assert "tokens are more than the 96 of its context" in done.stdout
+
+
+def test_by_the_principles_of_a_file_and_each_opinion_knows_its_own(project):
+    assert palate("judge", "constitution", "ours.md", cwd=project).returncode == 0
+    ours = constitutions.read(project / "ours.md")
+    with endpoint(first_of) as (url, told):
+        for file in ("ours.md", "default"):
+            assert palate("judge", "label", url, "--principles", file, cwd=project).returncode == 0
+        asked = [body["messages"][-1]["content"] for body in told.bodies]
+    with Journal.open(project / "palate.db") as journal:
+        (rater,) = opinions.judges(journal)
+        by = {one.principle for some in opinions.opinions(journal, rater).values() for one in some}
+    assert len(asked) == 2 * rows_of(project), "the same words are the same judge"
+    assert by <= {p.id for p in ours.principles}
+    assert len(by) > 1
+    assert all(any(p.preference_request in text for p in ours.principles) for text in asked)
+    again = palate("judge", "constitution", "ours.md", cwd=project)
+    assert again.returncode == 2
+    assert "cannot be written" in again.stderr
+
+
+def rows_of(project):
+    with Journal.open(project / "palate.db") as journal:
+        return rows.counts(journal)["comparison"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("label", "nowhere"), "this is nobody who can judge"),
+        (("label", "nowhere", "--at-most", "-1"), "0 or more"),
+        (("audit",), "no model has judged here"),
+        (("audit", "model-x"), "no model has judged here"),
+    ],
+)
+def test_what_cannot_be_is_refused(project, words, told):
+    done = palate("judge", *words, cwd=project)
+    assert done.returncode == 2
+    assert told in done.stderr
+
+
+def test_a_judge_of_what_nobody_else_has_judged_has_nothing_to_be_held_against(tmp_path):
+    seeded.project(tmp_path / "palate.db", queued=3)
+    with Journal.open(tmp_path / "palate.db") as journal:
+        alone = [
+            c for c in rows.comparisons(journal) if c.id not in {j.comparison for j in judgements.judgements(journal)}
+        ]
+        who = opinions.enrol(journal, opinions.AIJudge(name="somebody", model="m"))
+        for one in alone[:1]:
+            opinions.add(
+                journal, who, [opinions.Said(comparison=one.id, swapped=s, p_first=0.9) for s in (False, True)]
+            )
+    done = palate("judge", "audit", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "nobody judged what this judge has judged" in done.stderr
