@@ -37,6 +37,7 @@ def build(
     drop: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative_iterable=())] = (),
     one_rater_share: float = 0.3,
     evaluation: Annotated[tuple[Path, ...], Parameter(consume_multiple=True, negative_iterable=())] = (),
+    models: Literal["apart", "with", "gaps", "alone"] = "apart",
     measure_filter: Annotated[bool, Parameter(negative=())] = False,
     seed: int = 0,
 ) -> None:
@@ -70,6 +71,9 @@ def build(
         More of all judgements should not come from one rater.
     evaluation
         Files or datasets of prompts that models are evaluated on; none of them may be trained on.
+    models
+        What becomes of verdicts of `palate judge`: apart leaves them out, with makes each a vote, gaps takes them where
+        no person has judged, alone takes nothing else.
     measure_filter
         Say whether leaving out divided comparisons would help here.
     seed
@@ -89,6 +93,7 @@ def build(
         heldout_raters=heldout_raters,
         agreed=agreed,
         gates=gates.GateConfig(**modes, one_rater_share=one_rater_share),
+        models=models,
     )
     texts = [prompt.text for file in evaluation for prompt in prompts_of(file, out)[0]]
     with _journal(out) as journal:

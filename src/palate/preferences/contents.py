@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from palate.core.ids import content_id
 from palate.core.progress import SILENT, Progress
@@ -20,6 +20,15 @@ from palate.store.judgements import judgements as stored_judgements
 from palate.store.judgements import without_superseded
 
 _STEP = 500
+MODEL: Final = "model"
+"""The task of judgements that `palate judge` brought."""
+VERDICTS_OF_MODELS: Final = {
+    "apart": "they are left out",
+    "with": "each is a vote as a person's",
+    "gaps": "they count where no person has judged",
+    "alone": "nothing else counts",
+}
+"""What can become of verdicts of models that were asked besides people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +84,7 @@ def collect(
     label: str = "soft",
     minimum: int = 1,
     prior: float = PRIOR,
+    models: str = "apart",
     raters: Callable[[str], bool] | None = None,
     progress: Progress = SILENT,
 ) -> Contents:
@@ -87,6 +97,7 @@ def collect(
         label: See `aggregate`.
         minimum: See `aggregate`.
         prior: See `aggregate`.
+        models: One of `VERDICTS_OF_MODELS`.
         raters: Only judgements of the raters for whom it is true; of all when not given.
         progress: Who listens.
     """
@@ -101,6 +112,7 @@ def collect(
         # Neither the dataset nor the file of judgements beside it may hold what they said.
         comparisons = [c for c in comparisons if c.id not in closed]
         written = [j for j in written if j.comparison not in closed]
+    written = heeded(written, models)
     if raters is not None:
         written = [j for j in written if raters(j.rater)]
     judgements = counted(written)
@@ -141,6 +153,20 @@ def collect(
         reason=reason,
         groups={rater: told_groups[rater] for rater in sorted({j.rater for j in written} & told_groups.keys())},
     )
+
+
+def heeded(written: list[Judgement], models: str) -> list[Judgement]:
+    """Judgements that are heard, where some are of models that were asked besides; see `VERDICTS_OF_MODELS`."""
+    if models == "with":
+        return written
+    people = [j for j in written if j.task != MODEL]
+    if models == "apart":
+        return people
+    asked = [j for j in written if j.task == MODEL]
+    if models == "alone":
+        return asked
+    known = by_comparison(people)
+    return [j for j in written if j.task != MODEL or j.comparison not in known]
 
 
 def _believed(written: list[Judgement], label: str, prior: float) -> tuple[dict[str, float], str]:

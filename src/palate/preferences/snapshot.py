@@ -17,7 +17,7 @@ from palate.preferences import dataset, gates, splits
 from palate.preferences.aggregate import LABELS, PRIOR, check_prior
 from palate.preferences.agreement import agreement, krippendorff_alpha
 from palate.preferences.card import write_card
-from palate.preferences.contents import Contents, collect
+from palate.preferences.contents import VERDICTS_OF_MODELS, Contents, collect
 from palate.preferences.gates import OPEN, GateConfig
 from palate.preferences.lossless import content_hash, write_lossless
 from palate.preferences.resampling import Estimate
@@ -46,6 +46,8 @@ class SnapshotConfig:
     """Comparisons whose leading side has a smaller share of votes are left out; see `filtering` before use."""
     gates: GateConfig = OPEN
     """What may not come in."""
+    models: str = "apart"
+    """What becomes of verdicts of models, one of `VERDICTS_OF_MODELS`."""
 
     def __post_init__(self) -> None:
         dataset.check_fraction(self.heldout_fraction)
@@ -57,6 +59,10 @@ class SnapshotConfig:
             raise ConfigError("there is no such label", expected=" or ".join(LABELS), found=self.label)
         check_prior(self.prior)
         splits.check_rater_fraction(self.heldout_raters)
+        if self.models not in VERDICTS_OF_MODELS:
+            raise ConfigError(
+                "verdicts of models cannot be used so", expected=", ".join(VERDICTS_OF_MODELS), found=self.models
+            )
         if not 0 <= self.agreed <= 1:
             raise ConfigError("--agreed is out of range", expected="0 to 1", found=str(self.agreed))
 
@@ -130,6 +136,7 @@ def _collect(journal: Journal, config: SnapshotConfig, progress: Progress, *, he
         label=config.label,
         minimum=config.minimum_judgements,
         prior=config.prior,
+        models=config.models,
         raters=on_side if config.heldout_raters else None,
         progress=progress,
     )
@@ -214,7 +221,7 @@ def _manifest(
 
 def _settings(config: SnapshotConfig) -> dict[str, object]:
     """All settings; those that came later only where somebody set them, so that ids stay what they were."""
-    later = ("heldout_raters", "agreed", "gates")
+    later = ("heldout_raters", "agreed", "gates", "models")
     plain = {f.name for f in fields(config) if f.name in later and getattr(config, f.name) == f.default}
     return {name: value for name, value in asdict(config).items() if name not in plain}
 
