@@ -94,7 +94,7 @@ def curves(
             if line.faint:
                 axes.plot(line.x, line.faint, color=colour, linewidth=0.8, alpha=0.35)
             mark = _MARKS[index % len(_MARKS)] if dots or line.dots else ""
-            dashes = "" if line.dots else _DASHES[index % len(_DASHES)]
+            dashes = " " if line.dots else _DASHES[index % len(_DASHES)]
             axes.plot(line.x, line.y, dashes, color=colour, label=line.label, marker=mark, markersize=4)
             if line.low:
                 axes.vlines(line.x, line.low, line.high, color=colour, linewidth=1.2)
