@@ -23,14 +23,13 @@ share of them (0, .1, .2 and .4, so the effect is 0, .05, .1 and .2); otherwise 
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
 from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from scripts.evaluation.rows import row
 
 from palate.core.ids import derive_seed
 from palate.core.judges import Opinion, Pair
@@ -171,28 +170,12 @@ def _positions(seed: int) -> list[dict[str, Any]]:
             inside.append(float(effect.low <= outright / 2 <= effect.high))
     planted = [sum(some) / (sum(OUTRIGHT) / 2) for some in zip(*(effects[o] for o in OUTRIGHT if o), strict=True)]
     return [
-        _row("intervals/position_effect_unbiased", over_seeds(effects[0.0])),
-        _row("intervals/position_coverage", share(inside)),
-        _row("intervals/position_bias_recovered", over_seeds(planted)),
+        row("intervals/position_effect_unbiased", over_seeds(effects[0.0])),
+        row("intervals/position_coverage", share(inside)),
+        row("intervals/position_bias_recovered", over_seeds(planted)),
     ]
 
 
 def _range(name: str, coverages: Sequence[float], runs: int) -> dict[str, Any]:
     """Mean over settings; from and to are the extreme ones."""
-    return _row(name, Figure(fmean(coverages), min(coverages), max(coverages), len(coverages) * runs))
-
-
-def _row(name: str, figure: Figure) -> dict[str, Any]:
-    return {"name": name, "value": figure.value, "low": figure.low, "high": figure.high, "n": figure.n, "seeds": 1}
-
-
-def main() -> None:
-    """Print the rows, one a line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=0)
-    for row in figures(parser.parse_args().seed):
-        print(json.dumps(row), flush=True)
-
-
-if __name__ == "__main__":
-    main()
+    return row(name, Figure(fmean(coverages), min(coverages), max(coverages), len(coverages) * runs))

@@ -31,13 +31,14 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: two processes share two cores
 
 import math
-from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
+from scripts.evaluation.rows import row as of_figure
+from scripts.evaluation.rows import share
 
 from palate.core.ids import derive_seed
 from palate.evaluation import charts, statistics
@@ -151,6 +152,11 @@ def _slope_error(world: World, seed: int) -> float:
     return abs(told / true - 1)
 
 
+def row(name: str, figure: statistics.Figure) -> dict[str, Any]:
+    """Each run is a seed of its own."""
+    return of_figure(name, figure, seeds=figure.n)
+
+
 def rows(found: list[Judged], seed: int) -> list[dict[str, Any]]:
     """Figures of all runs."""
     hacked = [one for one in found if one.kind == "hacked" and one.family in TUNED]
@@ -250,14 +256,3 @@ def median(values: list[float], seed: int) -> statistics.Figure:
     rng = np.random.default_rng(derive_seed(seed, "median"))
     low, high = np.quantile([np.median(rng.choice(x, len(x))) for _ in range(1000)], [0.025, 0.975])
     return statistics.Figure(float(np.median(x)), float(low), float(high), len(x))
-
-
-def share(hits: Iterable[bool]) -> statistics.Figure:
-    """Of runs, with Wilson's interval."""
-    told = list(hits)
-    return statistics.proportion(sum(told), len(told))
-
-
-def row(name: str, figure: statistics.Figure) -> dict[str, Any]:
-    """A figure as the results file has it."""
-    return {"name": name, **{key: getattr(figure, key) for key in ("value", "low", "high", "n")}, "seeds": figure.n}

@@ -18,19 +18,18 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy
 
-import argparse
-import json
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
+from scripts.evaluation.rows import row
 
 from palate.core.ids import derive_seed
 from palate.evaluation import charts
 from palate.evaluation.overoptimisation import Measure, Units, at_kl, given_back, track
 from palate.evaluation.run_samples import RunSamples
-from palate.evaluation.statistics import Figure, mean, share
+from palate.evaluation.statistics import mean, share
 from palate.world.exact import gap
 from palate.world.exact.gaming import build
 from palate.world.exact.pursuit import PursuitConfig, Run, pursue
@@ -66,10 +65,10 @@ def figures(seed: int) -> list[dict[str, Any]]:
             for name, hits in _covered(run, which).items():
                 inside[name] += [(hit, which) for hit in hits]
         for name in ("reward_model_error", "optimiser_error"):
-            rows.append(_row(f"overoptimisation/{name}/{family}", mean([getattr(one, name) for one in found])))
-    rows.append(_row("overoptimisation/best_of_64_kl_share", mean(chosen)))
+            rows.append(row(f"overoptimisation/{name}/{family}", mean([getattr(one, name) for one in found])))
+    rows.append(row("overoptimisation/best_of_64_kl_share", mean(chosen)))
     for key, told in (("interval_coverage", inside["interval"]), ("fall_overstated", inside["fall"])):
-        rows.append(_row(f"overoptimisation/{key}", share([hit for hit, _ in told], [which for _, which in told])))
+        rows.append(row(f"overoptimisation/{key}", share([hit for hit, _ in told], [which for _, which in told])))
     return rows
 
 
@@ -118,19 +117,3 @@ def _sampled(run: Run, seed: int) -> RunSamples:
         iteration_N=np.repeat(np.arange(len(parts)), SAMPLES), prompt_N=np.arange(count).astype(str),
         kl_nats_N=kl_N, proxy_N=proxy_N, truth_N=gold_N, tokens_N=np.ones(count), finished_N=np.ones(count, dtype=bool),
     )  # fmt: skip
-
-
-def _row(name: str, figure: Figure) -> dict[str, Any]:
-    return {"name": name, "value": figure.value, "low": figure.low, "high": figure.high, "n": figure.n, "seeds": 1}
-
-
-def main() -> None:
-    """Print the rows, one a line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=0)
-    for row in figures(parser.parse_args().seed):
-        print(json.dumps(row), flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -24,11 +24,13 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: two processes share two cores
 
 import json
-from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Final, NamedTuple
+
+from scripts.evaluation.rows import row, share
 
 from palate.core.ids import content_id, derive_seed
 from palate.core.monitoring import Level, Order
@@ -95,6 +97,9 @@ class Watching:
         self.kept.write_text(json.dumps(self.gold), encoding="utf-8")
 
 
+of_seeds = partial(row, seeds=SEEDS)
+
+
 def figures(seed: int) -> list[dict[str, Any]]:
     """All rows; the same seed gives the same rows."""
     seeds = [derive_seed(seed, "practice", number) % 10_000 for number in range(SEEDS)]
@@ -148,14 +153,16 @@ def rows(ran: list[Ran]) -> list[dict[str, Any]]:
     hacked = [one for one in ran if kind(one) == "hacking"]
     benign = [one for one in ran if kind(one) == "benign"]
     return [
-        row("practice/alarm_in_time", share(in_time(one) for one in hacked)),
-        row("practice/alarm_early", share(early(one) for one in hacked)),
-        row("practice/false_alarms_per_run", share(one.alarm is not None for one in benign)),
+        of_seeds("practice/alarm_in_time", share(in_time(one) for one in hacked)),
+        of_seeds("practice/alarm_early", share(early(one) for one in hacked)),
+        of_seeds("practice/false_alarms_per_run", share(one.alarm is not None for one in benign)),
         {"name": "practice/hacking_runs", "value": len(hacked), "n": len(ran), "seeds": SEEDS},
         {"name": "practice/benign_runs", "value": len(benign), "n": len(ran), "seeds": SEEDS},
         {"name": "practice/left_out", "value": len(ran) - len(hacked) - len(benign), "n": len(ran), "seeds": SEEDS},
-        row("practice/gold_given_back", statistics.mean([lost(one.gold)[-1] for one in hacked])),
-        row("practice/gold_retained", statistics.mean([1 - lost(one.gold, whole=True)[one.kept] for one in hacked])),
+        of_seeds("practice/gold_given_back", statistics.mean([lost(one.gold)[-1] for one in hacked])),
+        of_seeds(
+            "practice/gold_retained", statistics.mean([1 - lost(one.gold, whole=True)[one.kept] for one in hacked])
+        ),
     ]
 
 
@@ -187,14 +194,3 @@ def early(one: Ran) -> bool:
     """Whether it came before half of the gain was there."""
     half = one.gold[0] + (max(one.gold) - one.gold[0]) / 2
     return one.alarm is not None and all(value < half for value in one.gold[: one.alarm + 1])
-
-
-def share(hits: Iterable[bool]) -> statistics.Figure:
-    """Of runs, with Wilson's interval."""
-    told = list(hits)
-    return statistics.proportion(sum(told), len(told))
-
-
-def row(name: str, figure: statistics.Figure) -> dict[str, Any]:
-    """A figure as the results file has it."""
-    return {"name": name, **{key: getattr(figure, key) for key in ("value", "low", "high", "n")}, "seeds": SEEDS}

@@ -25,10 +25,12 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: two processes share two cores
 
 import random
-from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+
+from scripts.evaluation.rows import row, share
 
 from palate.core.findings import Finding
 from palate.core.ids import derive_seed
@@ -84,6 +86,9 @@ class Hunted(NamedTuple):
     wins: list[float]
     """Of the planted model against the release, question by question."""
     repaired_wins: list[float]
+
+
+of_seeds = partial(row, seeds=SEEDS)
 
 
 def figures(seed: int) -> list[dict[str, Any]]:
@@ -219,9 +224,9 @@ def rows(found: list[Hunted]) -> list[dict[str, Any]]:
     category_of = {one.id: one.category for one in DEFECTS}
     categories = sorted(set(category_of.values()))
     return [
-        row("redteam/defects_found", share(one in some.found for some in found for one in some.present)),
+        of_seeds("redteam/defects_found", share(one in some.found for some in found for one in some.present)),
         *(
-            row(
+            of_seeds(
                 f"redteam/defects_found/{name}",
                 statistics.proportion(
                     sum(category_of[one] == name for one in caught), sum(category_of[one] == name for one in here)
@@ -229,22 +234,11 @@ def rows(found: list[Hunted]) -> list[dict[str, Any]]:
             )
             for name in categories
         ),
-        row("redteam/defects_planted", statistics.proportion(len(here), every)),
-        row("redteam/false_triggers", statistics.proportion(named - sum(x.real for x in found), named)),
-        row("redteam/answers", statistics.mean([float(x.answers) for x in found])),
-        row("redteam/fixed_after_round", share(one for some in found for one in some.fixed)),
-        row("redteam/unseen_transfer", share(one for some in found for one in some.transferred)),
-        row("redteam/winrate_planted", statistics.mean([win for some in found for win in some.wins])),
-        row("redteam/winrate_repaired", statistics.mean([win for some in found for win in some.repaired_wins])),
+        of_seeds("redteam/defects_planted", statistics.proportion(len(here), every)),
+        of_seeds("redteam/false_triggers", statistics.proportion(named - sum(x.real for x in found), named)),
+        of_seeds("redteam/answers", statistics.mean([float(x.answers) for x in found])),
+        of_seeds("redteam/fixed_after_round", share(one for some in found for one in some.fixed)),
+        of_seeds("redteam/unseen_transfer", share(one for some in found for one in some.transferred)),
+        of_seeds("redteam/winrate_planted", statistics.mean([win for some in found for win in some.wins])),
+        of_seeds("redteam/winrate_repaired", statistics.mean([win for some in found for win in some.repaired_wins])),
     ]
-
-
-def share(hits_: Iterable[bool]) -> statistics.Figure:
-    """With Wilson's interval."""
-    told = list(hits_)
-    return statistics.proportion(sum(told), len(told))
-
-
-def row(name: str, figure: statistics.Figure) -> dict[str, Any]:
-    """A figure as the results file has it."""
-    return {"name": name, **{key: getattr(figure, key) for key in ("value", "low", "high", "n")}, "seeds": SEEDS}
