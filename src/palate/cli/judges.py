@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from palate.core.artefacts import MANIFEST, identify, read_manifest
 from palate.core.errors import ConfigError
@@ -17,8 +17,6 @@ from palate.models import ensemble, load
 from palate.models.servers.conversations import Endpoint
 from palate.models.servers.conversations import named as find_model
 from palate.store.opinions import AIJudge
-
-_SCORERS: Final = ("reward", "reward-ensemble", "ensemble")
 
 
 class Chosen(NamedTuple):
@@ -77,6 +75,6 @@ def _scores(folder: Path) -> bool:
     if ensemble.is_ensemble(folder):
         return True
     if (folder / MANIFEST).is_file():
-        return read_manifest(folder).kind in _SCORERS
+        return read_manifest(folder).kind == "reward"
     named = list(getattr(load.read_config(folder), "architectures", None) or [])
     return bool(named) and not any("CausalLM" in name or "LMHead" in name for name in named)
