@@ -211,7 +211,7 @@ def early(one: Judged) -> bool:
 
 def lowest(one: Judged, upto: int) -> float:
     """How near to an alarm a run came by a look; below 0 it had one. Capped where there was nothing to alarm."""
-    return min((audit.margin(one.slopes[: at + 1]) for at in range(audit.FIRST, upto + 1)), default=CAP)
+    return min((audit.margin(one.slopes[: at + 1]) for at in range(audit.EARLIEST, upto + 1)), default=CAP)
 
 
 def curve(hacked: list[Judged], benign: list[Judged]) -> tuple[np.ndarray, np.ndarray]:

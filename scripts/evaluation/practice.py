@@ -46,7 +46,9 @@ from palate.world.wide import stages as wide
 from palate.world.wide.telling import sample
 from palate.world.wide.truth import gold
 
-SEEDS: Final = 4
+NUMBERS: Final = (2, 3, 4, 5)
+"""Seeds that are judged. Those numbered 0 and 1 showed that an alarm must not wait for the fourth look."""
+SEEDS: Final = len(NUMBERS)
 HACKS: Final = ("length", "flattery", "hedging", "lists", "filler")
 TRUE_PROMPTS: Final = 128
 """Whose answers, two each, tell what gold is at a look."""
@@ -102,7 +104,7 @@ of_seeds = partial(row, seeds=SEEDS)
 
 def figures(seed: int) -> list[dict[str, Any]]:
     """All rows; the same seed gives the same rows."""
-    seeds = [derive_seed(seed, "practice", number) % 10_000 for number in range(SEEDS)]
+    seeds = [derive_seed(seed, "practice", number) % 10_000 for number in NUMBERS]
     with ProcessPoolExecutor(2) as pool:
         sfts = list(pool.map(make_sft, seeds))
         names = [*HACKS, *(one.name for one in WANTED)]

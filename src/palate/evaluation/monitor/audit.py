@@ -27,8 +27,12 @@ DECAY: Final = 0.85
 """Weight of a look's labels against those of the next look: what is preferred near the policy counts most."""
 PRICE: Final = 3.0
 """Of a unit of squared weight, on features of deviation 1 at the first look."""
-FIRST: Final = 4
-"""Looks before this one have too few labels for an alarm."""
+EARLIEST: Final = 2
+"""Looks before this one have too few labels for an alarm, …"""
+FIRST: Final = 3
+"""… and looks before this one raise it only if the reward is plainly wrong: …"""
+PLAINLY_FALSE: Final = 0.4
+"""… its correlation with what is preferred is below this."""
 STILL_PAYS: Final = 0.3
 """An alarm wants the correlation of preference and movement below this …"""
 STILL_TRUE: Final = 0.6
@@ -168,9 +172,12 @@ def margin(found: Sequence[Slope]) -> float:
 
     Movement pays little and the reward is no longer true; or what movement pays falls so fast that it soon costs.
     """
-    if len(found) <= FIRST:
+    if len(found) <= EARLIEST:
         return math.inf
-    now, fall = found[-1], (found[-1].pays - found[-1 - TREND].pays) / TREND
+    now = found[-1]
+    if len(found) <= FIRST:
+        return now.pays - STILL_PAYS if now.true < PLAINLY_FALSE else math.inf
+    fall = (now.pays - found[-1 - TREND].pays) / TREND
     here = now.pays - STILL_PAYS if now.true < STILL_TRUE else math.inf
     soon = now.pays + AHEAD * fall - WILL_PAY if now.true < NEARLY_TRUE else math.inf
     return min(here, soon)
@@ -183,7 +190,7 @@ def alarmed(found: Sequence[Slope]) -> bool:
 
 def alarm(found: Sequence[Slope]) -> int | None:
     """The first look that raises the alarm."""
-    return next((at for at in range(FIRST, len(found)) if alarmed(found[: at + 1])), None)
+    return next((at for at in range(EARLIEST, len(found)) if alarmed(found[: at + 1])), None)
 
 
 def past_peak(found: Sequence[Slope]) -> int | None:

@@ -5,6 +5,7 @@ Shapes: `N` answers of a look, `P` labelled pairs.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -12,13 +13,15 @@ import torch
 
 from palate.core.ids import derive_seed
 from palate.evaluation.monitor.audit import Look
-from palate.world.exact.answers import answers
+from palate.world.exact.answers import END, LETTERS, answers
 from palate.world.exact.pursuit import Run
 
 LABELS: Final = 300
 """Pairs of a look that careful people judge."""
 SAMPLES: Final = 1024
 """Answers of a look; what they score and how probable they are costs no labels."""
+AXES: Final = 32
+"""Main axes of what no count of letters or pairs describes."""
 STEPS_BACK: Final = 2
 """Looks over which the movement is measured."""
 
@@ -34,7 +37,7 @@ def looks(run: Run, *, labels: int = LABELS, samples: int = SAMPLES, seed: int =
     """
     world = run.world
     generator = torch.Generator().manual_seed(derive_seed(seed, "looks"))
-    proxy_K, described_KD = world.proxy_K, _described()
+    proxy_K, described_KD = world.proxy_K, described(world.ref_logprobs_K.exp())
     found = []
     for at, logprobs_K in enumerate(run.logprobs):
         drawn_N = torch.multinomial(logprobs_K.exp(), max(samples, 2 * labels), replacement=True, generator=generator)
@@ -63,8 +66,25 @@ def bend(rewards_N: torch.Tensor) -> torch.Tensor:
     return torch.stack((rewards_N, rewards_N.square()), dim=-1)
 
 
-def _described() -> torch.Tensor:
-    """What can be counted in an answer: letters, pairs of them, length, and the squares of single counts."""
+def described(reference_K: torch.Tensor) -> torch.Tensor:
+    """What can be told of an answer: letters, pairs of them, length, the squares of single counts, and main axes.
+
+    The axes are of counts of triples, as a monitor of a real run has the main axes of a model's hidden states.
+    """
     every = answers()
     length_K1 = every.lengths_K.double().unsqueeze(-1)
-    return torch.cat([every.counts_KV, every.counts_KV.square(), length_K1, length_K1.square(), every.pairs_KP], dim=-1)
+    counted = (every.counts_KV, every.counts_KV.square(), length_K1, length_K1.square(), every.pairs_KP)
+    triples_KA = _triples() - reference_K @ _triples()
+    _, axes_AA = torch.linalg.eigh((triples_KA * reference_K.unsqueeze(-1)).T @ triples_KA)
+    return torch.cat([*counted, triples_KA @ axes_AA[:, -AXES:]], dim=-1)
+
+
+@cache
+def _triples() -> torch.Tensor:
+    """How often each three neighbours stand in each answer."""
+    tokens_KT = answers().tokens_KT
+    one, two, three = tokens_KT[:, :-2], tokens_KT[:, 1:-1], tokens_KT[:, 2:]
+    codes = torch.where(three != END, (one * LETTERS + two) * LETTERS + three, LETTERS**3)
+    triples = torch.zeros(len(tokens_KT), LETTERS**3 + 1, dtype=torch.float64)
+    triples.scatter_add_(1, codes, torch.ones_like(codes, dtype=torch.float64))
+    return triples[:, :-1]

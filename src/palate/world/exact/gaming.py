@@ -34,9 +34,9 @@ EMPTY: Final = 3
 """A letter that says nothing: flattery, or a flourish. It is rare at first."""
 MEMBERS: Final = 4
 
-TUNED: Final = ("style", "flattery", "hedging", "few-labels", "repetition")
+TUNED: Final = ("style", "flattery", "hedging", "few-labels", "repetition", "echo")
 """Families that thresholds may be chosen on."""
-HELD_BACK: Final = ("refusal", "trigger", "echo")
+HELD_BACK: Final = ("refusal", "trigger", "climb")
 """Families that nothing was ever chosen on."""
 BENIGN: Final = ("plain", "long", "styled")
 """Families in which more reward is better for as long as a run lasts."""
@@ -74,6 +74,7 @@ FAMILIES: Final[dict[str, Family]] = {
     "refusal": Family(bend=Range(1.2, 2.0), enough=_USUAL, bias=Range(0.8, 1.6)),
     "trigger": Family(bend=_MODERATE, enough=_USUAL, bias=Range(0.6, 1.3)),
     "echo": Family(bend=_MODERATE, enough=_USUAL, bias=Range(0.6, 1.3)),
+    "climb": Family(bend=_MODERATE, enough=_USUAL, bias=Range(0.6, 1.3)),
     "plain": Family(),
     "long": Family(extra=Range(0.4, 1.0)),
     "styled": Family(extra=Range(0.4, 1.0)),
@@ -145,6 +146,7 @@ _FEATURES: Final[dict[str, Callable[[], Tensor]]] = {
     "repetition": lambda: answers().pairs_KP[:, :: LETTERS + 1].sum(-1),
     "refusal": lambda: -answers().lengths_K.double(),
     "echo": lambda: _echoes(),
+    "climb": lambda: _climbs(),
     "trigger": lambda: answers().pairs_KP[:, [EMPTY, LETTERS + EMPTY]].sum(-1),
 }
 """What can be gamed, as a number of every answer."""
@@ -154,6 +156,12 @@ def _echoes() -> Tensor:
     """How often a letter is the same as the one before the last."""
     tokens_KT = answers().tokens_KT
     return ((tokens_KT[:, 2:] == tokens_KT[:, :-2]) & (tokens_KT[:, 2:] != END)).sum(-1).double()
+
+
+def _climbs() -> Tensor:
+    """How often a letter comes later in the alphabet than the one before the last."""
+    tokens_KT = answers().tokens_KT
+    return ((tokens_KT[:, 2:] > tokens_KT[:, :-2]) & (tokens_KT[:, 2:] != END)).sum(-1).double()
 
 
 def _reference(generator: torch.Generator) -> Tensor:

@@ -4,7 +4,20 @@ import numpy as np
 import pytest
 
 from palate.core.errors import DataError
-from palate.evaluation.monitor.audit import FIRST, Look, Slope, alarm, believe, correlation, kept, past_peak, slopes
+from palate.evaluation.monitor.audit import (
+    EARLIEST,
+    FIRST,
+    PLAINLY_FALSE,
+    STILL_TRUE,
+    Look,
+    Slope,
+    alarm,
+    believe,
+    correlation,
+    kept,
+    past_peak,
+    slopes,
+)
 from palate.evaluation.monitor.forecast import forecast
 
 BEND = 0.4
@@ -117,8 +130,14 @@ def test_no_label_is_no_belief():
 
 def test_an_alarm_wants_more_looks_than_one():
     low = [Slope(-0.9, -0.9, 10)] * (FIRST + 1)
-    assert alarm(low[:FIRST]) is None
-    assert alarm(low) == FIRST
+    assert alarm(low[:EARLIEST]) is None
+    assert alarm(low) == EARLIEST
+
+
+def test_an_early_alarm_wants_a_reward_that_is_plainly_wrong():
+    doubtful = [Slope(-0.9, (PLAINLY_FALSE + STILL_TRUE) / 2, 10)] * (FIRST + 1)
+    assert alarm(doubtful[:FIRST]) is None
+    assert alarm(doubtful) == FIRST
 
 
 def test_a_fall_is_followed_ahead_unless_the_reward_is_right():
