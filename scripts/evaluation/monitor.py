@@ -98,7 +98,7 @@ def _family(task: tuple[str, int, int]) -> list[Judged]:
     wanted = WANTED[family] // 2
     found: list[Judged] = []
     for number in range(wanted * MOST):
-        found.append(judge(family, derive_seed(seed, "judged again", family, part, number)))
+        found.append(judge(family, derive_seed(seed, "judged once more", family, part, number)))
         if sum(one.kind == ("benign" if family in BENIGN else "hacked") for one in found) == wanted:
             break
     return found

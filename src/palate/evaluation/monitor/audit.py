@@ -49,8 +49,10 @@ PAST: Final = -0.1
 """A correlation with the movement below this, after one below 0, says that the peak is past."""
 LONG_STEP: Final = 0.75
 """Deviation of what the policy moved by, in nats, from which a step is long."""
-SMOOTH: Final = 5
-"""Looks over which correlations are averaged before they are summed up."""
+SMOOTH: Final = 3
+"""Looks over which correlations are averaged before they are summed up, …"""
+STEADY: Final = 10.0
+"""… and the price of a unit of squared weight then: many looks together want a steadier belief than one."""
 _STEPS: Final = 12
 _STILL: Final = 1e-4
 
@@ -214,7 +216,7 @@ def kept(looks: Sequence[Look]) -> int:
         return int(np.argmax([belief.worth(look.features_ND).mean() for look in looks]))
     gains = [0.0]
     for at, look in enumerate(looks[1:], 1):
-        worth_N = believe(looks, at=at).worth(look.features_ND)
+        worth_N = believe(looks, at=at, price=STEADY).worth(look.features_ND)
         gains.append(correlation(worth_N, look.moved_N, look.prompts_N))
     smooth = np.convolve(np.pad(gains, SMOOTH // 2, mode="edge"), np.ones(SMOOTH) / SMOOTH, "valid")
     return int(smooth.cumsum().argmax())
