@@ -1,11 +1,13 @@
 """`palate assist` as a person types it: a server and a model folder write help, and what it does is reported."""
 
+import json
 import re
 
 import pytest
 
 import seeded
 from endpoints import Status, endpoint
+from palate.cli.data import load_file
 from palate.core.records import Judgement, Rater, Verdict
 from palate.store import assistance, attachments, check_items, judgements, rows
 from palate.store.journal import Journal
@@ -17,7 +19,7 @@ from typed import palate
 def project(tmp_path):
     seeded.project(tmp_path / "palate.db", queued=5)
     with Journal.open(tmp_path / "palate.db") as journal:
-        seeded.comparisons(journal, 6, source="new")
+        seeded.comparisons(journal, 6, source="new", length=4)
     return tmp_path
 
 
@@ -95,3 +97,29 @@ def test_what_cannot_be_done_says_why(project):
     assert "nobody has judged with help" in nobody.stderr
     assert palate("assist", "--share", 0.5, cwd=project).returncode == 2
     assert palate("assist", "--share", 2, "--source", "new", cwd=project).returncode == 2
+
+
+@pytest.mark.slow
+def test_a_helper_is_trained_with_palate_on_what_it_will_be_asked(project):
+    asked = palate("assist", "--questions", "q.jsonl", "--source", "new", cwd=project)
+    assert "12 questions in q.jsonl" in asked.stdout
+    assert palate("assist", "--questions", "q.jsonl", cwd=project).returncode == 2, "it is there already"
+    lines = [json.loads(line) for line in (project / "q.jsonl").read_text().splitlines()]
+    assert [prompt.as_dicts() for prompt in load_file(project / "q.jsonl").prompts] == [
+        line["prompt"] for line in lines
+    ]
+    told = [{**line, "completion": [{"role": "assistant", "content": "no."}]} for line in lines]
+    (project / "c.jsonl").write_text("".join(json.dumps(line) + "\n" for line in told))
+    model = make(project / "model", "gpt2", context=2048)
+    trained = palate(
+        "train", "sft", "--model", model, "--data", "c.jsonl", "--epochs", 50, "--learning-rate", 5e-3,
+        "--batch-size", 4, "--heldout-fraction", 0, cwd=project,
+    )  # fmt: skip
+    assert trained.returncode == 0, trained.stderr
+    helper = trained.stdout.splitlines()[-1]
+    done = palate("assist", helper, "--source", "new", "--max-new-tokens", 24, cwd=project)
+    assert done.returncode == 0, done.stderr
+    assert "6 comparisons lacked a critique: 12 written, 0 failed" in done.stdout
+    with Journal.open(project / "palate.db") as journal:
+        there = attachments.of(journal, [one.id for one in of_source(journal, "new")])
+        assert {one.text for some in there.values() for one in some} == {"no."}

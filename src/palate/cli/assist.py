@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -12,13 +13,14 @@ from rich.table import Table
 from palate.cli.live import Live
 from palate.cli.project import opened
 from palate.core.errors import ConfigError, DataError
-from palate.core.records import Judgement, Verdict
+from palate.core.records import Judgement, Prompt, Verdict
 from palate.evaluation import subjects
 from palate.evaluation.assistance import Judged, Other
 from palate.evaluation.assistance import report as report_
 from palate.evaluation.statistics import Figure
 from palate.judging.assisting import Assisted, AssistingConfig
 from palate.judging.assisting import assist as assist_
+from palate.judging.assisting import questions as asked
 from palate.preferences.voices import by_comparison
 from palate.store import assistance, attachments, check_items, judgements, rows
 from palate.store.assistance import Assistance
@@ -34,6 +36,7 @@ def assist(
     name: str = "",
     share: float | None = None,
     report: bool = False,
+    questions: Path | None = None,
     temperature: float = 0.0,
     max_new_tokens: int = 160,
     at_most: int = 0,
@@ -60,6 +63,8 @@ def assist(
         Of raters who are shown what is attached to these sources. At 0 and at 1 nothing can be measured.
     report
         What the help does: judgements with it beside judgements without.
+    questions
+        Write what a helper is asked into this file, a prompt a line: to answer by hand, to sample, and to train on.
     temperature
         0 always takes the likeliest token.
     max_new_tokens
@@ -73,10 +78,10 @@ def assist(
     database
         URL of a PostgreSQL database, in place of the project's own file.
     """
-    if not (model or report or share is not None):
+    if not (model or report or share is not None or questions):
         raise ConfigError(
             "there is nothing to do",
-            expected="a model that writes, --share, or --report",
+            expected="a model that writes, --questions, --share, or --report",
             hint="`palate assist MODEL --source NAME` writes critiques of that source's answers",
         )
     if share is not None and not source:
@@ -86,12 +91,25 @@ def assist(
             for one in source:
                 assistance.set_share(journal, one, share)
                 print(f"{share:.0%} of raters are shown what is attached to comparisons of {one}")
+        if questions:
+            _write(questions, asked(journal, kind, source))
         if model:
             helper = subjects.subject(model, temperature=temperature, max_new_tokens=max_new_tokens)
             config = AssistingConfig(kind=kind, sources=source, at_most=at_most, seed=seed)
             _tell(assist_(journal, helper, name or helper.name, config, progress=Live()), kind)
         if report:
             _report(journal, source, seed)
+
+
+def _write(file: Path, prompts: list[Prompt]) -> None:
+    """As every command that takes prompts reads them."""
+    lines = [json.dumps({"prompt": prompt.as_dicts()}, ensure_ascii=False) for prompt in prompts]
+    try:
+        with file.open("x", encoding="utf-8") as handle:
+            handle.writelines(f"{line}\n" for line in lines)
+    except OSError as error:
+        raise ConfigError("the questions cannot be written", where=str(file), found=str(error)) from error
+    print(f"{len(lines)} questions in {file}")
 
 
 def _tell(told: Assisted, kind: str) -> None:

@@ -11,6 +11,7 @@ arXiv:1811.07871 (helpers trained by the same means as what they help to judge).
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -130,6 +131,12 @@ def assist(
         progress.advance(start + len(part))
     progress.finish()
     return told
+
+
+def questions(journal: Journal, kind: str, sources: Sequence[str] = ()) -> list[Prompt]:
+    """What a helper is asked of each answer of some sources, each once: to be trained on, and to be rated on."""
+    every = {pair.id: list(SIDES) for pair in rows.comparisons(journal, sources)}
+    return list({one.asked.id: one.asked for one in _wanted(journal, every, kind)}.values())
 
 
 def request(prompt: Prompt, answer: str, kind: str) -> Prompt:
