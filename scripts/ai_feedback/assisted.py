@@ -6,10 +6,11 @@
 | `assisted/rm_accuracy_gain` | the same of reward models, each trained on 600 labels of such raters |
 | `assisted/accuracy/<who>` | how often a rater takes the better answer: `with` help; lines by chance (`random`), the `first` ones, `all` of them; `few`: a helper taught by 10 pairs in place of 60; `rewarded`: one trained by policy gradient on agreement with raters who read everything; `adversarial`: the same, paid for disagreement; `untrained`: random weights; `helper_alone`: no rater, a judge with the helper's eyes and the same 60 pairs |
 | `assisted/rm_accuracy/<who>` | how often the reward model trained on their labels takes the better answer |
+| `assisted/<gain>/half_helped` | gains over chance where every other pair is read with help: what the coin of the raters' page does |
 | `assisted/<gain>/over_first` | gains over raters who read the first lines |
 | `assisted/<gain>/read_1`, `/read_4` | gains over chance where 1 or 4 lines of 8 are read |
 | `assisted/<gain>/even_weights` | gains over chance in worlds whose lines all weigh alike: a control |
-| `assisted/<gain>/hidden_weights` | gains over chance in worlds where the surface shows nothing of weights: a control |
+| `assisted/<gain>/hidden_weights` | gains over chance in worlds where the surface shows nothing of weights: a control; each of these four also with every other pair helped, of reward models |
 | `assisted/rm_accuracy_gain/equal_lines` | gain over chance where the lines read to teach the helper are spent on 240 more labels instead |
 | `assisted/accuracy_on_traps/<who>` | `with` help, at `random` and `all` lines, on pairs of which the better answer has fewer good lines |
 | `assisted/heavy_share` | share of an answer's absolute worth that its 2 heaviest lines carry |
@@ -47,6 +48,7 @@ CONTROLS: Final[dict[str, dict[str, Any]]] = {
     "even_weights": {"heaviness": 0.0},
     "hidden_weights": {"visible": 0.0},
 }
+GAINS: Final = ("accuracy_gain", "rm_accuracy_gain", "rm_accuracy_gain/half_helped")
 Choose = Callable[[Answers, torch.Generator], torch.Tensor | None]
 
 
@@ -65,7 +67,7 @@ def world(seed: int) -> dict[str, float]:
     told = measured(config, every=True)
     for name, changed in CONTROLS.items():
         found = measured(replace(config, **changed), every=False)
-        told |= {f"{what}/{name}": found[what] for what in ("accuracy_gain", "rm_accuracy_gain")}
+        told |= {f"{what}/{name}": found[what] for what in GAINS}
     return told
 
 
@@ -80,6 +82,7 @@ def measured(config: AssistedConfig, *, every: bool) -> dict[str, float]:
         "with": lambda told, _: assisted.chosen(told, config, helper),
         "random": lambda told, generator: assisted.at_random(told, config, generator),
     }
+    arms["half_helped"] = lambda told, generator: _mixed(arms["with"](told, generator), arms["random"](told, generator))
     if every:
         arms |= _others(config, teaching)
     found: dict[str, float] = {}
@@ -89,6 +92,7 @@ def measured(config: AssistedConfig, *, every: bool) -> dict[str, float]:
         found[f"rm_accuracy/{name}"] = _reward_model(config, labelled, test, name, choose)
     for gain in ("accuracy", "rm_accuracy"):
         found[f"{gain}_gain"] = found[f"{gain}/with"] - found[f"{gain}/random"]
+        found[f"{gain}_gain/half_helped"] = found[f"{gain}/half_helped"] - found[f"{gain}/random"]
         if every:
             found[f"{gain}_gain/over_first"] = found[f"{gain}/with"] - found[f"{gain}/first"]
     return found | (_more(config, lines, teaching, test, arms, found) if every else {})
@@ -105,6 +109,12 @@ def _others(config: AssistedConfig, teaching: Answers) -> dict[str, Choose]:
         "all": lambda *_: None,
         **{name: _by(weights, config) for name, weights in helpers.items()},
     }
+
+
+def _mixed(helped: torch.Tensor, alone: torch.Tensor) -> torch.Tensor:
+    """Every other pair is read with help."""
+    with_help = torch.arange(len(helped)) // 2 % 2 == 0
+    return torch.where(with_help.unsqueeze(-1), helped, alone)
 
 
 def _by(weights: torch.Tensor, config: AssistedConfig) -> Choose:
