@@ -1,0 +1,1 @@
+"""What the figures of feedback from AI are made of, a module a cell."""
