@@ -12,12 +12,13 @@
 | `rlaif/human/agreement` | how often two people say the same of a pair |
 | `rlaif/human/reward_model_accuracy` | how often the reward model of 500 labels of people is right |
 | `rlaif/break_even_accuracy` | judge accuracy at which 5,000 of its labels bring the win rate of 500 of people's (10 for the price of one) |
-| `rlaif/break_even_agreement` | the same as agreement with a person's label, which can be seen where gold is not known |
+| `rlaif/break_even_agreement` | the same as the judge's agreement with a person, less that of two people, which can be seen where gold is not known |
 | `rlaif/break_even_accuracy/labels=<n>` | the same against other numbers of people's labels, 10 for one |
 | `rlaif/break_even_accuracy/ratio=<r>` | the same against 500 labels of people, r for one |
 | `rlaif/break_even_accuracy/kl=<nats>` | the same at another KL |
 | `rlaif/break_even_accuracy/<sight>` | the same for judges of one sight alone |
 | `rlaif/direct/break_even_accuracy` | judge accuracy at which its score itself brings the win rate of 500 labels of people |
+| `rlaif/hard/break_even_accuracy` | as the first, but the judge says only which is better and not how surely |
 | `rlaif/careless/break_even_accuracy` | accuracy at which 5,000 labels of careless people, whose errors are coins, bring it |
 | `rlaif/careless/win_rate/<accuracy>` | gold win rate with 5,000 such labels |
 | `rlaif/break_even_open` | share of the bootstrap's draws in which canonical RLAIF is never level with people, or always ahead |
@@ -62,10 +63,10 @@ KLS: Final = (2.0, 6.0)
 """The first is the main one."""
 SCHOOLINGS: Final = (
     *(Schooling("letters", n) for n in (4, 12, 40, 1000)),
-    *(Schooling("pairs", n) for n in (4, 12, 30, 80, 250, 1000)),
-    *(Schooling("triples", n) for n in (30, 300, 3000, 20_000)),
+    *(Schooling("pairs", n) for n in (4, 8, 12, 30, 80, 250, 1000)),
+    *(Schooling("triples", n) for n in (6, 12, 30, 300, 3000, 20_000)),
 )
-CARES: Final = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+CARES: Final = (0.05, 0.1, 0.15, 0.2, 0.4, 0.8, 1.6)
 ACCURACIES: Final = tuple(0.55 + 0.05 * step for step in range(9))
 _WIDTH: Final = 0.05
 PICTURE: Final = Path(__file__).resolve().parents[2] / "docs" / "pictures" / "rlaif.svg"
@@ -76,11 +77,12 @@ class Ran(NamedTuple):
 
     seed: int
     arm: str
-    """`people`, `canonical`, `direct` or `careless`."""
+    """`people`, `people rm`, `canonical`, `hard`, `direct` or `careless`."""
     sees: str
     accuracy: float
-    """Of one label; of people too."""
+    """Of one label, people's too; of the reward model itself in `people rm`."""
     agreement: float
+    """With a person, of a judge less that of two people."""
     labels: int
     kl: float
     found: Outcome
@@ -109,25 +111,25 @@ def run(task: tuple[str, int]) -> list[Ran]:
     world = build(family, seed)
     gold, tested = Gold(world), rlaif.pairs_of(world, rlaif.TESTED, derive_seed(seed, "tested"))
     asked = rlaif.pairs_of(world, RATIO * max(LABELS), derive_seed(seed, "asked"))
-    found: list[Ran] = []
+    some, alike = asked.upto(RATIO * MAIN), rlaif.alike(world, tested)
+    found = _people(world, gold, tested, seed)
 
     def note(arm: str, sees: str, quality: tuple[float, float], labels: int, rewards_K: torch.Tensor) -> None:
-        for kl in KLS:
+        for kl in KLS if labels == RATIO * MAIN else KLS[:1]:
             found.append(Ran(seed, arm, sees, *quality, labels, kl, gold.outcome(rewards_K, kl)))
 
-    found += _people(world, gold, tested, seed)
     for schooling in SCHOOLINGS:
         judge = rlaif.train_judge(world, schooling, seed)
-        quality, said_N = (judge.accuracy, judge.agreement), rlaif.labels_of(judge, asked)
+        quality, said_N = (judge.accuracy, judge.agreement - alike), rlaif.labels_of(judge, asked)
         note("direct", schooling.sees, quality, 0, judge.scores_K)
-        for labels in LABELS:
-            count = RATIO * labels
+        for count in (RATIO * labels for labels in LABELS):
             note("canonical", schooling.sees, quality, count, rlaif.reward_model(asked.upto(count), said_N[:count]))
+        hard_N = 0.5 * (1 + (said_N[: RATIO * MAIN] - 0.5).sign())
+        note("hard", schooling.sees, quality, RATIO * MAIN, rlaif.reward_model(some, hard_N))
     for care in CARES:
-        some = asked.upto(RATIO * MAIN)
         quality = rlaif.expected_accuracy(world, tested, care), float("nan")
-        said_N = rlaif.people(world, some, derive_seed(seed, "careless", care), care)
-        note("careless", "", quality, RATIO * MAIN, rlaif.reward_model(some, said_N))
+        verdicts_N = rlaif.people(world, some, derive_seed(seed, "careless", care), care)
+        note("careless", "", quality, RATIO * MAIN, rlaif.reward_model(some, verdicts_N))
     return found
 
 
@@ -140,7 +142,7 @@ def _people(world: World, gold: Gold, tested: rlaif.Pairs, seed: int) -> list[Ra
     for labels in LABELS:
         scores_K = rlaif.reward_model(shown.upto(labels), told_N[:labels])
         itself = rlaif.accuracy(world, scores_K, tested), rlaif.agreement(world, scores_K, tested)
-        for kl in KLS:
+        for kl in KLS if labels == MAIN else KLS[:1]:
             outcome = gold.outcome(scores_K, kl)
             found.append(Ran(seed, "people", "", right, same, labels, kl, outcome))
             found.append(Ran(seed, "people rm", "", *itself, labels, kl, outcome))
@@ -176,14 +178,15 @@ def _break_evens(found: Sequence[Ran]) -> list[dict[str, Any]]:
         met("rlaif/break_even_accuracy", main),
         met("rlaif/break_even_agreement", main, agreement=True),
         met("rlaif/direct/break_even_accuracy", leads(found, "direct", 0)),
+        met("rlaif/hard/break_even_accuracy", leads(found, "hard", RATIO * MAIN)),
         met("rlaif/careless/break_even_accuracy", leads(found, "careless", RATIO * MAIN)),
     ]
     for labels in LABELS:
         if labels != MAIN:
             told = leads(found, "canonical", RATIO * labels, labels)
             out.append(met(f"rlaif/break_even_accuracy/labels={labels}", told))
-            out.append(met(f"rlaif/break_even_accuracy/ratio={labels * RATIO // MAIN}",
-                           leads(found, "canonical", RATIO * labels)))  # fmt: skip
+            more = leads(found, "canonical", RATIO * labels)
+            out.append(met(f"rlaif/break_even_accuracy/ratio={labels * RATIO // MAIN}", more))
     for kl in KLS[1:]:
         out.append(met(f"rlaif/break_even_accuracy/kl={kl:g}", leads(found, "canonical", RATIO * MAIN, kl=kl)))
     for sees in rlaif.SIGHTS:
@@ -241,5 +244,7 @@ def draw(found: Sequence[Ran]) -> None:
         lines.append(charts.Line(label, x, y, [one.low for one in told], [one.high for one in told]))
     human = mean([one.found.win_rate for one in chosen(found, "people", MAIN)]).value
     lines.append(charts.Line("500 of careful people", list(ACCURACIES), [human] * len(ACCURACIES)))
-    svg = charts.curves(lines, title="What a label is worth", x="how often it is right", y="gold win rate over the reference")
+    svg = charts.curves(
+        lines, title="What a label is worth", x="how often it is right", y="gold win rate over the reference"
+    )
     PICTURE.write_text(charts.standalone(svg), encoding="utf-8")
