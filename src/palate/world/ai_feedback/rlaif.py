@@ -42,20 +42,20 @@ PEOPLE, SCHOOL, ASKED = "rlaif/people", "rlaif/school", "rlaif/asked"
 class Amounts:
     """How much is asked of whom."""
 
-    people: int = 300
+    people: int = 200
     """Prompts of which people compare two answers, once."""
     ratio: int = 10
     """Comparisons that a judge labels for each of people's: what the price of one buys."""
     schoolings: tuple[int, ...] = (30, 200, 1500)
     """Verdicts that each judge learned from."""
-    epochs: int = 10
-    """Of DPO on people's labels; on a judge's it is a `ratio`-th of that, so that both take as many steps."""
+    epochs: int = 3
+    """Of DPO on people's labels. A judge's are seen once, in batches so much larger that both take as many steps."""
 
     def __post_init__(self) -> None:
-        if min(self.people, self.ratio, self.epochs, *self.schoolings) < 1 or self.epochs % self.ratio:
+        if not self.schoolings or min(self.people, self.epochs, *self.schoolings) < 1 or self.ratio < self.epochs:
             raise ConfigError(
                 "these amounts cannot work",
-                expected="numbers from 1 on, and epochs that the ratio divides",
+                expected="numbers from 1 on, at least one judge, and a ratio of at least the epochs",
                 found=str(self),
             )
 
@@ -95,7 +95,7 @@ def run(
     for labels in amounts.schoolings:
         judge = school(root, seed, sft, size, amounts, labels, progress)
         data = labelled(root, seed, sft, size, amounts, judge, labels, progress)
-        made = step(root, seed, sft, data, amounts.epochs // amounts.ratio, progress)
+        made = step(root, seed, sft, data, larger=amounts.ratio / amounts.epochs, progress=progress)
         policies.append((f"judge {labels}", made, data, tested.accuracy(judge)))
     return [tested.arm(*one) for one in policies]
 
@@ -105,7 +105,7 @@ def by_people(
 ) -> tuple[Path, Path, float]:
     """The policy of people's labels, its dataset, and how often one of them was right by gold."""
     data, right = _judged(root, seed, sft, replace(size, completions=2), PEOPLE, amounts.people, progress)
-    return step(root, seed, sft, data, amounts.epochs, progress), data, right
+    return step(root, seed, sft, data, epochs=amounts.epochs, progress=progress), data, right
 
 
 def school(
@@ -131,8 +131,9 @@ def labelled(
 
     Each judge writes into a copy of the journal of comparisons, so that nobody's word is in another's dataset.
     """
-    questions = stages.asked(seed, _prompts(amounts.people * amounts.ratio, size), about=ASKED)
-    asked, own = root / "rlaif-asked.db", root / f"rlaif-{labels}.db"
+    prompts = _prompts(amounts.people * amounts.ratio, size)
+    questions = stages.asked(seed, prompts, about=ASKED)
+    asked, own = (root / f"rlaif-asked-{prompts}{more}.db" for more in ("", f"-judge-{labels}"))
     with Journal.open(asked) as journal:
         _sample(journal, seed, sft, size, questions, ASKED, progress)
         if not own.exists():
@@ -146,9 +147,12 @@ def labelled(
         return freeze(journal, Workspace(root), _snapshot(ASKED, seed, models="alone"))
 
 
-def step(root: Path, seed: int, sft: Path, data: Path, epochs: int, progress: Progress = SILENT) -> Path:
-    """DPO from the SFT model on a dataset."""
-    config = replace(settings.dpo(seed), epochs=epochs)
+def step(
+    root: Path, seed: int, sft: Path, data: Path, *, epochs: int = 1, larger: float = 1.0, progress: Progress = SILENT
+) -> Path:
+    """DPO from the SFT model on a dataset, in batches that are so much larger than the practice world's."""
+    config = settings.dpo(seed)
+    config = replace(config, epochs=epochs, batch_size=int(config.batch_size * larger))
     return dpo.train(config, sft, dataset.load_preferences(data), Workspace(root), data_id=data.name, progress=progress)
 
 
@@ -190,7 +194,7 @@ def _judged(
 ) -> tuple[Path, float]:
     """Comparisons of the SFT model's answers, each judged once by people: a dataset, and how often they were right."""
     questions = stages.asked(seed, prompts, about=source)
-    with Journal.open(root / f"{source.replace('/', '-')}.db") as journal:
+    with Journal.open(root / f"{source.replace('/', '-')}-{prompts}.db") as journal:
         _sample(journal, seed, sft, size, questions, source, progress)
         collect.judge_all(journal, questions, source=source, raters=1, seed=seed, progress=progress)
         data = freeze(journal, Workspace(root), _snapshot(source, seed))
