@@ -169,7 +169,7 @@ def rows(found: Sequence[Ran]) -> list[dict[str, Any]]:
             out.append(over_worlds(f"{name}/win_rate/{at:.2f}", some, [one.found.win_rate for one in some]))
             if arm == "canonical":
                 out.append(over_worlds(f"{name}/gold_gain/{at:.2f}", some, [one.found.gain for one in some]))
-    return [*out, *_break_evens(found), {"name": "rlaif/cost_ratio", "value": RATIO}]
+    return [*out, *_break_evens(found), row("rlaif/cost_ratio", Figure(RATIO, RATIO, RATIO, 1))]
 
 
 def _break_evens(found: Sequence[Ran]) -> list[dict[str, Any]]:
