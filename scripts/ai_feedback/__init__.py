@@ -1,1 +1,1 @@
-"""What the figures of feedback from AI are made of, a module a cell."""
+"""Figures of feedback from models, one file a cell of `make ai-feedback-figures`."""
