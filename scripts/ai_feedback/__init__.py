@@ -1,0 +1,1 @@
+"""Cells of the figures of feedback from models."""
