@@ -17,7 +17,7 @@
 | `debate/exploitability` | what a perfect opponent who knows the policy wins over the minimax value, mean of both sides |
 | `debate/exploitability/untrained` | the same of debaters who quote by chance |
 
-Each seed has 512 texts to learn from and 60 others that are judged, of ten items: six claims and four rebuttals
+Each seed has 384 texts to learn from and 60 others that are judged, of ten items: six claims and four rebuttals
 (`palate.world.exact.debate`). On the former, debaters, consultants and the judge of each way of quoting are trained, in
 turns and in the same manner (`palate.world.exact.debaters.settle`); nothing else sets an accuracy. Accuracies are exact
 over what the policies may quote, not sampled. `minimax_error` looks at ten texts of each seed, and its interval is from
@@ -45,7 +45,7 @@ from palate.world.exact.debate_judge import Judge, hits, seen
 from palate.world.exact.debaters import PlayConfig, Settled, by_chance, settle, view
 
 SEEDS: Final = 50
-LEARNED_FROM: Final = 512
+LEARNED_FROM: Final = 384
 """Texts."""
 JUDGED: Final = 60
 BY_HAND: Final = 10
@@ -101,7 +101,7 @@ def accuracies(learned: Learned) -> dict[str, float]:
 
     def trained(settled: Settled, movers: tuple[int, ...]) -> float:
         course = tree(movers, items)
-        return accuracy(texts, course, settled.judge, settled.policy.chances(view(texts, course)))
+        return accuracy(texts, course, settled.judge, settled.policy.chances(view(texts, course, settled.judge)))
 
     arguing, alone = tree(DEBATE, items), tree(CONSULTANCY, items)
     judge = learned.debate.judge
@@ -137,7 +137,7 @@ def debated(learned: Learned) -> dict[str, float]:
     """How near the debaters are to the solution, and the solver to one that shares nothing with it."""
     texts, course = learned.judged, tree(DEBATE, learned.judged.sides_GI.shape[1])
     payoff_GK = belief(texts, course, learned.debate.judge)
-    found = regret(course, payoff_GK, learned.debate.policy.chances(view(texts, course)))
+    found = regret(course, payoff_GK, learned.debate.policy.chances(view(texts, course, learned.debate.judge)))
     weights = learned.debate.judge.weights_D.tolist()
     by_hand = [
         minimax(Text(*(part[game].tolist() for part in texts[:3])), DEBATE, weights) for game in range(BY_HAND)

@@ -31,37 +31,40 @@ class Judge(NamedTuple):
         return (seen_GKD @ self.weights_D).sigmoid()
 
 
-def seen(texts: Texts, first_K: Int[Tensor, " K"], second_K: Int[Tensor, " K"]) -> Float[Tensor, "G K D"]:
+def seen(texts: Texts, first_K: Int[Tensor, "*G K"], second_K: Int[Tensor, "*G K"]) -> Float[Tensor, "G K D"]:
     """What a judge sees of transcripts of which the one side quoted the items `first_K`, the other `second_K`.
+
+    The sets are the same for all games, or each game has its own.
 
     For each answer the strength and the number of its claims that stand among the quoted, and those that were quoted
     and fell; of the standing ones, the strength of what the *other* side quoted; for each side the number of its
     rebuttals that stand, and of those whose target nobody quoted; and a constant.
     """
-    quoted_K = first_K | second_K
-    stands_GK = texts.stands_GU[:, quoted_K]
-    fell_GK = quoted_K & ~stands_GK
-    idle_GK = _idle(texts, quoted_K)
+    first_GK, second_GK = (sets.expand(len(texts.sides_GI), -1) for sets in (first_K, second_K))
+    quoted_GK = first_GK | second_GK
+    stands_GK = texts.stands_GU.gather(1, quoted_GK)
+    fell_GK = quoted_GK & ~stands_GK
+    idle_GK = _idle(texts, quoted_GK)
     found = []
-    for side, mine_K, theirs_K in ((1, first_K, second_K), (-1, second_K, first_K)):
+    for side, mine_GK, theirs_GK in ((1, first_GK, second_GK), (-1, second_GK, first_GK)):
         here_GI = texts.sides_GI == side
         strength_GU, count_GU = sums(here_GI * texts.strengths_GI), sums(here_GI.double())
         rebuttals_GU = sums((texts.sides_GI == 0).double())
         found += [
             strength_GU.gather(1, stands_GK), count_GU.gather(1, stands_GK),
             strength_GU.gather(1, fell_GK), count_GU.gather(1, fell_GK),
-            strength_GU.gather(1, stands_GK & theirs_K),
-            rebuttals_GU.gather(1, stands_GK & mine_K & ~idle_GK), rebuttals_GU.gather(1, idle_GK & mine_K),
+            strength_GU.gather(1, stands_GK & theirs_GK),
+            rebuttals_GU.gather(1, stands_GK & mine_GK & ~idle_GK), rebuttals_GU.gather(1, idle_GK & mine_GK),
         ]  # fmt: skip
     return torch.stack([*found, torch.ones_like(found[0])], dim=-1)
 
 
-def _idle(texts: Texts, quoted_K: Tensor) -> Tensor:
+def _idle(texts: Texts, quoted_GK: Tensor) -> Tensor:
     """Of each game and set, the quoted rebuttals whose target was not quoted."""
-    idle_GK = torch.zeros(len(texts.sides_GI), len(quoted_K), dtype=torch.long)
+    idle_GK = torch.zeros_like(quoted_GK)
     for item, target_G in enumerate(texts.targets_GI.unbind(-1)):
-        hit_GK = (quoted_K >> target_G.clamp(min=0).unsqueeze(-1) & 1).bool()
-        is_idle_GK = (target_G >= 0).unsqueeze(-1) & ~hit_GK & (quoted_K >> item & 1).bool()
+        hit_GK = (quoted_GK >> target_G.clamp(min=0).unsqueeze(-1) & 1).bool()
+        is_idle_GK = (target_G >= 0).unsqueeze(-1) & ~hit_GK & (quoted_GK >> item & 1).bool()
         idle_GK |= is_idle_GK.long() << item
     return idle_GK
 

@@ -23,10 +23,10 @@ from palate.core.errors import ConfigError
 from palate.core.ids import derive_seed
 from palate.functional.advantages import leave_one_out_advantages
 from palate.functional.policy_gradient import reinforce_loss
-from palate.world.exact.debate import FIRST, Texts, Tree, sums
+from palate.world.exact.debate import FIRST, Texts, Tree
 from palate.world.exact.debate_judge import Judge, fit, seen
 
-FEATURES: Final = 11
+FEATURES: Final = 12
 
 
 _HIDDEN: Final = 16
@@ -36,9 +36,9 @@ _HIDDEN: Final = 16
 class PlayConfig:
     """How debaters practise, and judges learn."""
 
-    rounds: int = 5
+    rounds: int = 4
     """Of debaters that practise against a judge, which was fitted to all that was said before."""
-    steps: int = 75
+    steps: int = 60
     """Updates of each round but the last."""
     last_steps: int = 300
     """… of the last, against the judge that stays."""
@@ -57,56 +57,6 @@ class PlayConfig:
             )  # fmt: skip
 
 
-class Sight(NamedTuple):
-    """What a debater knows of texts: everything."""
-
-    texts: Texts
-    standing_2GU: Float[Tensor, "2 G U"]
-    """Strength of each answer's claims that stand, if a set is all there is."""
-    answered_2GU: Float[Tensor, "2 G U"]
-    """Own strength less the other's after the reply that hurts most."""
-
-
-def sight(texts: Texts) -> Sight:
-    """Tables of texts."""
-    strengths = [(texts.sides_GI == side) * texts.strengths_GI for side in (1, -1)]
-    standing_2GU = torch.stack([sums(one).gather(1, texts.stands_GU) for one in strengths])
-    net_GU = standing_2GU[0] - standing_2GU[1]
-    sets_U, items = torch.arange(net_GU.shape[1]), texts.sides_GI.shape[1]
-    after = [net_GU[:, sets_U | 1 << item] for item in range(items)]
-    low_GU, high_GU = torch.stack(after).amin(0), torch.stack(after).amax(0)
-    return Sight(texts, standing_2GU, torch.stack([low_GU, -high_GU]))
-
-
-def describe(
-    sight: Sight, mover: int, games_N: Int[Tensor, " N"], used_N: Int[Tensor, " N"]
-) -> Float[Tensor, "N I D"]:
-    """What each quote would do, as whoever moves sees it."""
-    texts, sign = sight.texts, 1 if mover == FIRST else -1
-    items = texts.sides_GI.shape[1]
-    bits_I, game_N1 = 1 << torch.arange(items), games_N.unsqueeze(-1)
-    before_N1, after_NI = used_N.unsqueeze(-1), used_N.unsqueeze(-1) | bits_I
-    own_GU, their_GU = sight.standing_2GU[mover], sight.standing_2GU[1 - mover]
-    own_NI = own_GU[game_N1, after_NI] - own_GU[game_N1, before_N1]
-    their_NI = their_GU[game_N1, after_NI] - their_GU[game_N1, before_N1]
-    net_N1 = own_GU[game_N1, before_N1] - their_GU[game_N1, before_N1]
-    answered_NI = sight.answered_2GU[mover][game_N1, after_NI] - net_N1
-    side_NI, looks_NI = sign * texts.sides_GI[games_N], texts.strengths_GI[games_N]
-    target_NI = texts.targets_GI[games_N].clamp(min=0)
-    is_rebuttal_NI = side_NI == 0
-    idle_NI = is_rebuttal_NI & ~(before_N1 >> target_NI & 1).bool()
-    stands_NI = (texts.stands_GU[game_N1, after_NI] & bits_I) != 0
-    true_NI = (texts.stands_GU[:, -1][game_N1] & bits_I) != 0
-    blocked_NI = (side_NI * looks_NI).gather(1, target_NI) * idle_NI
-    return torch.stack(
-        [
-            own_NI, their_NI, answered_NI, side_NI * looks_NI, side_NI.double(), is_rebuttal_NI.double(),
-            idle_NI.double(), blocked_NI, stands_NI.double(), side_NI * looks_NI * true_NI, own_NI * true_NI,
-        ],
-        dim=-1,
-    )  # fmt: skip
-
-
 class View(NamedTuple):
     """All that debaters see at the turns of a tree, looked up once."""
 
@@ -117,17 +67,85 @@ class View(NamedTuple):
     masks: list[Bool[Tensor, "S I"]]
 
 
-def view(texts: Texts, tree: Tree) -> View:
-    """Look everything up."""
-    known, count = sight(texts), len(texts.sides_GI)
+def view(texts: Texts, tree: Tree, judge: Judge) -> View:
+    """Look everything up.
+
+    Debaters see the whole text, and can guess what the judge would make of a set of quotes, and of the set after the
+    next quote of whoever moves then. They do not look further ahead.
+    """
+    count, items = texts.sides_GI.shape
+    belief_GU = _guess(texts, tree, judge)
     described, places = [], []
-    for turn in tree.turns:
+    for number, turn in enumerate(tree.turns):
+        sign = 1 if turn.mover == FIRST else -1
+        ahead_GU = sign * belief_GU
+        if number + 1 < len(tree.turns):
+            ahead_GU = _after_one_more(ahead_GU, items, own=tree.turns[number + 1].mover == turn.mover)
         used_Q, place_S = turn.used_S.unique(return_inverse=True)
-        games_N = torch.arange(count).repeat_interleave(len(used_Q))
-        told_NID = describe(known, turn.mover, games_N, used_Q.repeat(count))
-        described.append(told_NID.unflatten(0, (count, len(used_Q))))
+        described.append(describe(texts, sign, sign * belief_GU, ahead_GU, used_Q))
         places.append(place_S)
     return View(described, places, [turn.mask_SI for turn in tree.turns])
+
+
+def _guess(texts: Texts, tree: Tree, judge: Judge) -> Float[Tensor, "G U"]:
+    """Log-odds of the first answer to the judge, when whoever speaks at all quotes what helps them."""
+    count, items = texts.sides_GI.shape
+    sets_U = torch.arange(1 << items)
+    if all(turn.mover == FIRST for turn in tree.turns):
+        return seen(texts, sets_U, torch.zeros_like(sets_U)) @ judge.weights_D
+    side_GI = texts.sides_GI.clone()
+    for item in range(items):  # a rebuttal helps the side that its target does not help
+        target_G = texts.targets_GI[:, item]
+        against_G = -side_GI.gather(1, target_G.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+        side_GI[:, item] = torch.where(target_G >= 0, against_G, side_GI[:, item])
+    bits_I = 1 << torch.arange(items)
+    first_G1 = ((side_GI == 1) * bits_I).sum(-1, keepdim=True)
+    return seen(texts, sets_U & first_G1, sets_U & ~first_G1) @ judge.weights_D
+
+
+def _after_one_more(worth_GU: Tensor, items: int, *, own: bool) -> Tensor:
+    """After another quote, by the same side or by the other."""
+    sets_U, none = torch.arange(1 << items), -torch.inf if own else torch.inf
+    after = [worth_GU[:, sets_U | 1 << item].masked_fill((sets_U >> item & 1).bool(), none) for item in range(items)]
+    return torch.stack(after).amax(0) if own else torch.stack(after).amin(0)
+
+
+def describe(
+    texts: Texts, sign: int, belief_GU: Float[Tensor, "G U"], ahead_GU: Float[Tensor, "G U"],
+    used_Q: Int[Tensor, " Q"],
+) -> Float[Tensor, "G Q I D"]:  # fmt: skip
+    """What each quote would do, as whoever moves sees it.
+
+    Args:
+        texts: The texts.
+        sign: 1 where the first side moves, -1 where the second does.
+        belief_GU: Log-odds of the mover's side if a set is all there is.
+        ahead_GU: … and after the next quote.
+        used_Q: What was quoted before.
+    """
+    count, items = texts.sides_GI.shape
+    before_Q1, after_QI = used_Q.unsqueeze(-1), used_Q.unsqueeze(-1) | 1 << torch.arange(items)
+    now_GQ1 = belief_GU[:, before_Q1]
+    side_G1I, looks_G1I = sign * texts.sides_GI.unsqueeze(1), texts.strengths_GI.unsqueeze(1)
+    net_GU = sign * texts.net_GU
+    change_GQI = net_GU[:, after_QI] - net_GU[:, before_Q1]
+    true_G1I = _bits(texts.stands_GU[:, -1], items).unsqueeze(1)
+    target_GI = texts.targets_GI.clamp(min=0)
+    quoted_GQI = _bits(used_Q, items)[:, target_GI].transpose(0, 1)
+    is_rebuttal_G1I = side_G1I == 0
+    idle_GQI = is_rebuttal_G1I & ~quoted_GQI
+    stands_GQI = (texts.stands_GU[:, after_QI] & 1 << torch.arange(items)) != 0
+    blocked_GQI = (side_G1I * looks_G1I).squeeze(1).gather(1, target_GI).unsqueeze(1) * idle_GQI
+    told = [
+        belief_GU[:, after_QI] - now_GQ1, ahead_GU[:, after_QI] - now_GQ1, now_GQ1, change_GQI,
+        side_G1I * looks_G1I, side_G1I.double(), is_rebuttal_G1I.double(), idle_GQI.double(), blocked_GQI,
+        stands_GQI.double(), side_G1I * looks_G1I * true_G1I, change_GQI * true_G1I,
+    ]  # fmt: skip
+    return torch.stack([one.expand(count, len(used_Q), items) for one in told], dim=-1)
+
+
+def _bits(sets: Tensor, items: int) -> Bool[Tensor, "* I"]:
+    return (sets.unsqueeze(-1) >> torch.arange(items) & 1).bool()
 
 
 class Policy(NamedTuple):
@@ -220,23 +238,32 @@ def settle(texts: Texts, tree: Tree, config: PlayConfig, seed: int) -> Settled:
     whatever it has not heard, they may find.
     """
     generator = torch.Generator().manual_seed(derive_seed(seed, "settle"))
-    known, games_N = view(texts, tree), torch.arange(len(texts.sides_GI)).repeat_interleave(config.debates)
+    games_N = torch.arange(len(texts.sides_GI)).repeat_interleave(config.debates)
     seen_GKD = seen(texts, tree.first_K, tree.second_K)
-    policy, heard, judge = untaught(len(tree.turns), generator), [], None
-    for number in range(config.rounds):
-        with torch.no_grad():
-            heard.append(seen_GKD[games_N, debate(policy, known, tree, games_N, generator).ends_N])
+    heard, ends_N = [], drift(tree, games_N, generator)
+    for steps in [config.steps] * (config.rounds - 1) + [config.last_steps]:
+        heard.append(seen_GKD[games_N, ends_N])
         judge = fit(torch.cat(heard), texts.first_is_right_G[games_N].repeat(len(heard)))
-        steps = config.last_steps if number == config.rounds - 1 else config.steps
+        known = view(texts, tree, judge)
+        policy = untaught(len(tree.turns), generator)
         policy = practise(policy, known, tree, judge.believes(seen_GKD), config, steps, generator)
-    assert judge is not None
+        with torch.no_grad():
+            ends_N = debate(policy, known, tree, games_N, generator).ends_N
     return Settled(policy, judge)
+
+
+def drift(tree: Tree, games_N: Tensor, generator: torch.Generator) -> Int[Tensor, " N"]:
+    """Where debates end when quotes are drawn with equal chances."""
+    states_N = torch.zeros_like(games_N)
+    for turn in tree.turns:
+        drawn_N1 = torch.multinomial(turn.mask_SI[states_N].double(), 1, generator=generator)
+        states_N = turn.next_SI[states_N, drawn_N1.squeeze(-1)]
+    return states_N
 
 
 def by_chance(texts: Texts, tree: Tree, config: PlayConfig, seed: int) -> Judge:
     """The judge of quotes that nobody chose, made of as many transcripts as `settle` makes one of."""
     generator = torch.Generator().manual_seed(derive_seed(seed, "by chance"))
     games_N = torch.arange(len(texts.sides_GI)).repeat_interleave(config.debates * config.rounds)
-    policy = untaught(len(tree.turns), generator)
-    ends_N = debate(policy, view(texts, tree), tree, games_N, generator).ends_N
+    ends_N = drift(tree, games_N, generator)
     return fit(seen(texts, tree.first_K, tree.second_K)[games_N, ends_N], texts.first_is_right_G[games_N])
