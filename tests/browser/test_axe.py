@@ -1,11 +1,11 @@
 """No WCAG A or AA violation on any page, in both themes, and nothing wider than a telephone."""
 
 import shutil
-import warnings
 
 import pytest
 from playwright.sync_api import expect
 
+from accessible import violations
 from served import Server, log_in
 
 pytestmark = pytest.mark.browser
@@ -22,7 +22,6 @@ STATES = {
     "differences": ("d",),
     "after a verdict": ("1",),
 }
-RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
 
 
 @pytest.fixture(scope="module")
@@ -48,15 +47,6 @@ def logged_in(request, browser, running):
     yield pages
     for context in contexts.values():
         context.close()
-
-
-def violations(page):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the wrapper's own
-        from axe_core_python.sync_playwright import Axe
-    found = Axe().run(page, options=RULES)
-    assert len(found["passes"]) > 8, "axe looked at nothing"
-    return [(one["id"], one["help"], [node["html"][:160] for node in one["nodes"]][:3]) for one in found["violations"]]
 
 
 def test_the_tool_finds_what_is_wrong(logged_in):

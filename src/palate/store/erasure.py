@@ -203,7 +203,7 @@ class _Eraser:
         """Delete texts and all that shows them, what depends on others first."""
         here = self.connection
         about = (schema.judgement, schema.lease, schema.task, schema.check_item, schema.voice, schema.draft)
-        for table in (*about, schema.ai_opinion):
+        for table in (*about, schema.ai_opinion, schema.attachment, schema.assistance):
             self.delete(table, among(here, table.c.comparison, doomed.comparisons))
         self.delete(schema.comparison, among(here, schema.comparison.c.id, doomed.comparisons))
         self.delete(schema.ranking, among(here, schema.ranking.c.slate, doomed.slates))
@@ -349,6 +349,8 @@ _BY_PERSON: tuple[tuple[Table, Any], ...] = (
     (schema.position, schema.position.c.rater),
     (schema.profile, schema.profile.c.rater),
     (schema.ai_opinion, schema.ai_opinion.c.judge),
+    (schema.assistance, schema.assistance.c.rater),
+    (schema.attachment, schema.attachment.c.helper),
     (schema.ai_judge, schema.ai_judge.c.id),
     (schema.rater, schema.rater.c.id),
 )

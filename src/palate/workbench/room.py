@@ -16,7 +16,7 @@ from palate.core.errors import LeaseLost
 from palate.core.guidelines import Guideline
 from palate.pages.errors import Refusal
 from palate.pages.templates import render
-from palate.store import drafts, feedback, guidelines, onboarding, profiles, queue
+from palate.store import assistance, drafts, feedback, guidelines, onboarding, profiles, queue
 from palate.store import rows as stored
 from palate.store.journal import Journal
 from palate.workbench import asking, desk, learning
@@ -59,12 +59,13 @@ def lease(request: Request, journal: Open, seat: Sitting, body: Wanted) -> dict[
     if len(found) < body.count:
         found += desk.hand_out(journal, seat, body.count - len(found), request.app.state.policy)
     held = queue.heartbeat(journal, seat.rater, known) if known else []
+    helped = assistance.deal(journal, seat.rater, [task.comparison for task in found])
     with journal.reading():
         notes = drafts.of(journal, seat.rater, [task.comparison.id for task in found])
         heard = feedback.context(journal, [task.comparison for task in found])
         current = guidelines.current(journal)
         return {
-            "tasks": cards(found, asking.asking(journal), notes, heard),
+            "tasks": cards(found, asking.asking(journal), notes, heard, helped),
             "held": held,
             "guideline": current.id if current else "",
             "progress": desk.progress_words(journal, seat.rater),

@@ -56,8 +56,8 @@ def test_the_scale_is_about_the_sides_as_shown(visitor, app, scale, left_better,
 def test_nothing_in_a_card_tells_who_wrote_what(visitor):
     for task in lease(visitor("rater"), 6):
         assert set(task) == {
-            "lease", "comparison", "prompt_html", "left_html", "right_html", "left_text", "right_text", "warning",
-            "note",
+            "lease", "comparison", "prompt_html", "help_html", "left_html", "right_html", "left_text", "right_text",
+            "warning", "note",
         }  # fmt: skip
         assert "model-" not in str(task)
 

@@ -3,6 +3,8 @@
 from palate.core.findings import Finding
 from palate.core.records import Feedback, Prompt, Ranking, Rater, Slate, Verdict, WrittenAnswer
 from palate.store import (
+    assistance,
+    attachments,
     audit,
     check_items,
     consents,
@@ -18,6 +20,7 @@ from palate.store import (
     rows,
     voice,
 )
+from palate.store.attachments import Attachment
 from palate.store.exposures import Exposure
 from palate.store.judgements import judge
 from palate.store.opinions import AIJudge, Said
@@ -55,4 +58,7 @@ def add_of_every_kind(journal, made, says):
         findings.decide(journal, found.id, "confirmed", severity=2, actor="lead")
         model = opinions.enrol(journal, AIJudge(name=f"judge {number}", model=f"m{number}"))
         opinions.add(journal, model, [Said(comparison=comparison.id, swapped=False, p_first=0.75)])
+        helped = Attachment(comparison=comparison.id, kind="critique", helper="h", text=f"wrong {number}", side="first")
+        attachments.add(journal, [helped])
+        assistance.deal(journal, "r0", [comparison])
         voice.star(journal, comparison.id, Verdict.FIRST, note="so are we", actor="lead")

@@ -15,7 +15,7 @@ from tests.postgres import server as tested
 
 from palate.core.errors import StoreError
 from palate.core.records import Verdict
-from palate.store import backup, chats, engines, findings, migrating, opening, queue, rows, schema
+from palate.store import backup, chats, engines, findings, migrating, opening, opinions, queue, rows, schema
 from palate.store import server as servers
 from palate.store.journal import Journal
 from palate.store.judgements import judge, judgements
@@ -23,7 +23,8 @@ from palate.store.queue import QueuePolicy
 
 OLD = Path(__file__).with_name("version_1.sql")
 SECOND = Path(__file__).with_name("version_2.sql")
-LAST = Path(__file__).with_name("version_3.sql")
+THIRD = Path(__file__).with_name("version_3.sql")
+LAST = Path(__file__).with_name("version_4.sql")
 ASIDE = f"before-version-{schema.VERSION}"
 
 
@@ -41,7 +42,7 @@ def old(tmp_path):
 
 @pytest.fixture
 def last(tmp_path):
-    """With at least one row in every table that version 3 had and that is not empty by nature."""
+    """With at least one row in every table that version 4 had and that is not empty by nature."""
     return written(tmp_path / "last.db", LAST)
 
 
@@ -91,11 +92,13 @@ def test_the_last_versions_file_opens_and_keeps_every_row(last):
     with closing(sqlite3.connect(last)) as raw:
         tables = [name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         before = {name: raw.execute(f"SELECT * FROM {name}").fetchall() for name in tables}
-    assert sum(map(bool, before.values())) >= 27
+    assert sum(map(bool, before.values())) >= 29
     with Journal.open(last) as journal:
         (chat,) = chats.of(journal, "p0")
         assert (chat.title, chat.kind) == ("A chat", "")
         assert len(findings.all(journal)) == 1
+        (judge_,) = opinions.judges(journal)
+        assert sorted(map(len, opinions.opinions(journal, judge_).values())) == [1, 2]
         assert backup.verify(journal).problems == ()
     with closing(sqlite3.connect(last)) as raw:
         for name, rows_then in before.items():
@@ -105,11 +108,11 @@ def test_the_last_versions_file_opens_and_keeps_every_row(last):
 
 
 def test_a_migrated_file_and_a_new_one_have_the_same_tables(old, last, tmp_path):
-    second = written(tmp_path / "second.db", SECOND)
-    for path in (old, second, last):
+    second, third = written(tmp_path / "second.db", SECOND), written(tmp_path / "third.db", THIRD)
+    for path in (old, second, third, last):
         Journal.open(path).close()
     Journal.open(tmp_path / "new.db").close()
-    assert shape(old) == shape(second) == shape(last) == shape(tmp_path / "new.db")
+    assert shape(old) == shape(second) == shape(third) == shape(last) == shape(tmp_path / "new.db")
 
 
 def test_the_tables_are_what_the_schema_says(journal):

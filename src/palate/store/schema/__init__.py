@@ -7,6 +7,8 @@ refuses, see `guards`. Only erasure takes facts away, and leaves a tombstone.
 from __future__ import annotations
 
 from palate.store.schema import guards as guards
+from palate.store.schema.attachments import assistance as assistance
+from palate.store.schema.attachments import attachment as attachment
 from palate.store.schema.columns import metadata as metadata
 from palate.store.schema.facts import check_item as check_item
 from palate.store.schema.facts import comparison as comparison
@@ -47,7 +49,7 @@ from palate.store.schema.working import setting as setting
 from palate.store.schema.working import task as task
 from palate.store.schema.working import token as token
 
-VERSION = 4
+VERSION = 5
 """Of the tables; stands in `PRAGMA user_version` of a file."""
 HEAD = f"{VERSION:04d}"
 """The same as Alembic's revision; stands in `alembic_version`."""

@@ -14,6 +14,8 @@ APPEND_ONLY = {
     "voice": "seq",
     "ai_judge": "id",
     "ai_opinion": "uid",
+    "attachment": "uid",
+    "assistance": "seq",
     "slate": "id",
     "ranking": "uid",
     "written_answer": "uid",

@@ -31,8 +31,11 @@ export class Pane {
     const element = pattern.content.firstElementChild.cloneNode(true);
     element.dataset.comparison = this.task.comparison;
     const part = (name) => element.querySelector(`[data-part="${name}"]`);
-    // These three were sanitised by the server, which alone knows how.
+    // These were sanitised by the server, which alone knows how.
     part("prompt").innerHTML = this.task.prompt_html;
+    part("help").innerHTML = this.task.help_html ?? "";
+    element.querySelector(".help").hidden = !this.task.help_html;
+    element.classList.toggle("helped", Boolean(this.task.help_html));
     part("left").innerHTML = this.task.left_html;
     part("right").innerHTML = this.task.right_html;
     part("warning").textContent = this.task.warning ?? "";
