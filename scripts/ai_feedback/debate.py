@@ -9,6 +9,8 @@
 | `naive/judge_accuracy/no_quotes` | the same of a judge who is told nothing: one half, by construction |
 | `debate/gain_over_consultancy` | accuracy of debate less that of consultancy with four quotes, on the same texts |
 | `debate/gain_over_naive` | the same against four quotes by chance |
+| `debate/judge_accuracy/refitted` | accuracy of a judge fitted once more, to these debaters alone, who have not adapted to it |
+| `consultancy/judge_accuracy/refitted` | the same of the consultant with four quotes |
 | `debate/judge_accuracy/perfect_play` | accuracy of debate's judge where both debaters play the exact solution |
 | `debate/judge_accuracy/random_play` | accuracy of debate's judge where both quote by chance |
 | `debate/right_side_gets` | what the judge believes of the right answer, mean; trained debaters |
@@ -96,22 +98,28 @@ def learn(config: TextConfig, play: PlayConfig, seed: int) -> Learned:
 
 def accuracies(learned: Learned) -> dict[str, float]:
     """Of each way of quoting."""
-    texts, count = learned.judged, len(learned.judged.sides_GI)
+    texts = learned.judged
     items = texts.sides_GI.shape[1]
 
-    def trained(settled: Settled, movers: tuple[int, ...]) -> float:
+    def trained(settled: Settled, movers: tuple[int, ...], judge: Judge | None = None) -> float:
         course = tree(movers, items)
-        return accuracy(texts, course, settled.judge, settled.policy.chances(view(texts, course, settled.judge)))
+        chances = settled.policy.chances(view(texts, course, settled.judge))
+        return accuracy(texts, course, judge or settled.judge, chances)
 
     arguing, alone = tree(DEBATE, items), tree(CONSULTANCY, items)
-    judge = learned.debate.judge
+    judge, count = learned.debate.judge, len(texts.sides_GI)
+    solved = best(arguing, belief(texts, arguing, judge))
     told = {
         "debate/judge_accuracy": trained(learned.debate, DEBATE),
         "consultancy/judge_accuracy": trained(learned.consultancy, CONSULTANCY),
         "consultancy/judge_accuracy/two_quotes": trained(learned.short, SHORT_CONSULTANCY),
         "naive/judge_accuracy": accuracy(texts, alone, learned.naive, even(alone, count)),
         "naive/judge_accuracy/no_quotes": 0.5,
-        "debate/judge_accuracy/perfect_play": accuracy(texts, arguing, judge, best(arguing, belief(texts, arguing, judge))),
+        "debate/judge_accuracy/refitted": trained(learned.debate, DEBATE, learned.debate.refitted),
+        "consultancy/judge_accuracy/refitted": trained(
+            learned.consultancy, CONSULTANCY, learned.consultancy.refitted
+        ),
+        "debate/judge_accuracy/perfect_play": accuracy(texts, arguing, judge, solved),
         "debate/judge_accuracy/random_play": accuracy(texts, arguing, judge, even(arguing, count)),
     }  # fmt: skip
     ours = told["debate/judge_accuracy"]
@@ -139,9 +147,7 @@ def debated(learned: Learned) -> dict[str, float]:
     payoff_GK = belief(texts, course, learned.debate.judge)
     found = regret(course, payoff_GK, learned.debate.policy.chances(view(texts, course, learned.debate.judge)))
     weights = learned.debate.judge.weights_D.tolist()
-    by_hand = [
-        minimax(Text(*(part[game].tolist() for part in texts[:3])), DEBATE, weights) for game in range(BY_HAND)
-    ]
+    by_hand = [minimax(Text(*(part[game].tolist() for part in texts[:3])), DEBATE, weights) for game in range(BY_HAND)]
     right_G = torch.where(texts.first_is_right_G, found.value_G, 1 - found.value_G)
     untrained = regret(course, payoff_GK, even(course, len(payoff_GK)))
     return {

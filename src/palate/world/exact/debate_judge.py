@@ -1,7 +1,7 @@
 """A judge of the world of debates: a logistic model of what was quoted, and by whom, fitted to transcripts.
 
 It never sees a text: its features are counted on the quoted items alone, and its weights come from transcripts whose
-right answer was told. So each way of quoting (debate, consultancy, at random) has a judge of its own, made the same way.
+right answer was told. Each way of quoting (debate, consultancy, at random) has a judge of its own, made the same way.
 
 Shapes: `G` games, `K` transcripts of a game, `N` transcripts to learn from, `D` features; see `debate`.
 """

@@ -73,7 +73,7 @@ def view(texts: Texts, tree: Tree, judge: Judge) -> View:
     Debaters see the whole text, and can guess what the judge would make of a set of quotes, and of the set after the
     next quote of whoever moves then. They do not look further ahead.
     """
-    count, items = texts.sides_GI.shape
+    items = texts.sides_GI.shape[1]
     belief_GU = _guess(texts, tree, judge)
     described, places = [], []
     for number, turn in enumerate(tree.turns):
@@ -89,7 +89,7 @@ def view(texts: Texts, tree: Tree, judge: Judge) -> View:
 
 def _guess(texts: Texts, tree: Tree, judge: Judge) -> Float[Tensor, "G U"]:
     """Log-odds of the first answer to the judge, when whoever speaks at all quotes what helps them."""
-    count, items = texts.sides_GI.shape
+    items = texts.sides_GI.shape[1]
     sets_U = torch.arange(1 << items)
     if all(turn.mover == FIRST for turn in tree.turns):
         return seen(texts, sets_U, torch.zeros_like(sets_U)) @ judge.weights_D
@@ -229,6 +229,8 @@ class Settled(NamedTuple):
 
     policy: Policy
     judge: Judge
+    refitted: Judge
+    """A judge of what these debaters say alone, to whom they have not adapted in their turn."""
 
 
 def settle(texts: Texts, tree: Tree, config: PlayConfig, seed: int) -> Settled:
@@ -249,7 +251,7 @@ def settle(texts: Texts, tree: Tree, config: PlayConfig, seed: int) -> Settled:
         policy = practise(policy, known, tree, judge.believes(seen_GKD), config, steps, generator)
         with torch.no_grad():
             ends_N = debate(policy, known, tree, games_N, generator).ends_N
-    return Settled(policy, judge)
+    return Settled(policy, judge, fit(seen_GKD[games_N, ends_N], texts.first_is_right_G[games_N]))
 
 
 def drift(tree: Tree, games_N: Tensor, generator: torch.Generator) -> Int[Tensor, " N"]:
