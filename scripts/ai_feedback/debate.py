@@ -9,6 +9,10 @@
 | `naive/judge_accuracy/no_quotes` | the same of a judge who is told nothing: one half, by construction |
 | `debate/gain_over_consultancy` | accuracy of debate less that of consultancy with four quotes, on the same texts |
 | `debate/gain_over_naive` | the same against four quotes by chance |
+| `consultancy/gain_over_naive` | accuracy of consultancy with four quotes less that of four quotes by chance |
+| `debate/gain_over_consultancy/refitted` | as the gain, both under judges fitted once more |
+| `debate/gain_over_consultancy/no_rebuttals` | as the gain, in texts of eight claims that nothing rebuts; 20 seeds |
+| `debate/gain_over_consultancy/no_rebuttals/refitted` | the same under judges fitted once more |
 | `debate/judge_accuracy/refitted` | accuracy of a judge fitted once more, to these debaters alone, who have not adapted to it |
 | `consultancy/judge_accuracy/refitted` | the same of the consultant with four quotes |
 | `debate/judge_accuracy/perfect_play` | accuracy of debate's judge where both debaters play the exact solution |
@@ -47,6 +51,8 @@ from palate.world.exact.debate_judge import Judge, hits, seen
 from palate.world.exact.debaters import PlayConfig, Settled, by_chance, settle, view
 
 SEEDS: Final = 50
+SEEDS_WITHOUT: Final = 20
+NO_REBUTTALS: Final = TextConfig(claims=8, rebuttals=0)
 LEARNED_FROM: Final = 384
 """Texts."""
 JUDGED: Final = 60
@@ -70,7 +76,9 @@ def figures(seed: int) -> list[dict[str, Any]]:
     """All rows; the same seed gives the same rows."""
     with ProcessPoolExecutor(2) as pool:
         found = list(pool.map(one, [derive_seed(seed, "judged", number) for number in range(SEEDS)]))
+        without = list(pool.map(one_without, [derive_seed(seed, "without", number) for number in range(SEEDS_WITHOUT)]))
     rows = [row(name, over_seeds([each[name] for each in found]), SEEDS) for name in found[0] if name != _ERROR]
+    rows += [row(name, over_seeds([each[name] for each in without]), SEEDS_WITHOUT) for name in without[0]]
     errors = [each[_ERROR] for each in found]
     return [*rows, row(_ERROR, Figure(max(errors), min(errors), max(errors), BY_HAND * SEEDS), SEEDS)]
 
@@ -83,6 +91,14 @@ def one(seed: int) -> dict[str, float]:
     torch.set_num_threads(1)
     learned = learn(TextConfig(), PlayConfig(), seed)
     return {**accuracies(learned), **debated(learned)}
+
+
+def one_without(seed: int) -> dict[str, float]:
+    """How much better debate is where nothing is rebutted."""
+    torch.set_num_threads(1)
+    told = accuracies(learn(NO_REBUTTALS, PlayConfig(), seed))
+    gain = "debate/gain_over_consultancy"
+    return {f"{gain}/no_rebuttals": told[gain], f"{gain}/no_rebuttals/refitted": told[f"{gain}/refitted"]}
 
 
 def learn(config: TextConfig, play: PlayConfig, seed: int) -> Learned:
@@ -127,6 +143,10 @@ def accuracies(learned: Learned) -> dict[str, float]:
         **told,
         "debate/gain_over_consultancy": ours - told["consultancy/judge_accuracy"],
         "debate/gain_over_naive": ours - told["naive/judge_accuracy"],
+        "consultancy/gain_over_naive": told["consultancy/judge_accuracy"] - told["naive/judge_accuracy"],
+        "debate/gain_over_consultancy/refitted": (
+            told["debate/judge_accuracy/refitted"] - told["consultancy/judge_accuracy/refitted"]
+        ),
     }
 
 

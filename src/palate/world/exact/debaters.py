@@ -218,7 +218,7 @@ def practise(
         loss = reinforce_loss(said.logprobs_NT, advantages_N, is_first_NT, completions=len(drawn_N))
         loss = loss + reinforce_loss(said.logprobs_NT, -advantages_N, ~is_first_NT, completions=len(drawn_N))
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
         fall.step()
     return Policy(*(part.detach() for part in policy))
