@@ -23,10 +23,10 @@
 | `debate/exploitability` | what a perfect opponent who knows the policy wins over the minimax value, mean of both sides |
 | `debate/exploitability/untrained` | the same of debaters who quote by chance |
 
-Each seed has 384 texts to learn from and 60 others that are judged, of ten items: six claims and four rebuttals
+Each seed has 256 texts to learn from and 60 others that are judged, of ten items: six claims and four rebuttals
 (`palate.world.exact.debate`). On the former, debaters, consultants and the judge of each way of quoting are trained, in
 turns and in the same manner (`palate.world.exact.debaters.settle`); nothing else sets an accuracy. Accuracies are exact
-over what the policies may quote, not sampled. `minimax_error` looks at ten texts of each seed, and its interval is from
+over what the policies may quote, not sampled. `minimax_error` looks at four texts of each seed, and its interval is from
 the smallest to the largest of the seeds' own. Everything else has Student's interval over seeds. Settings were chosen
 on other seeds.
 """  # noqa: E501
@@ -53,10 +53,10 @@ from palate.world.exact.debaters import PlayConfig, Settled, by_chance, settle, 
 SEEDS: Final = 50
 SEEDS_WITHOUT: Final = 20
 NO_REBUTTALS: Final = TextConfig(claims=8, rebuttals=0)
-LEARNED_FROM: Final = 384
+LEARNED_FROM: Final = 256
 """Texts."""
 JUDGED: Final = 60
-BY_HAND: Final = 10
+BY_HAND: Final = 4
 """Of the judged texts, solved the slow way too."""
 CONSULTANCY: Final = (FIRST,) * 4
 SHORT_CONSULTANCY: Final = (FIRST,) * 2

@@ -38,9 +38,9 @@ class PlayConfig:
 
     rounds: int = 4
     """Of debaters that practise against a judge, which was fitted to all that was said before."""
-    steps: int = 60
+    steps: int = 40
     """Updates of each round but the last."""
-    last_steps: int = 300
+    last_steps: int = 200
     """… of the last, against the judge that stays."""
     texts: int = 16
     """Of an update."""
