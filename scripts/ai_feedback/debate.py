@@ -22,6 +22,7 @@
 | `debate/trained_gap` | distance of what trained debaters come to from the minimax value, mean over games; the payoff is from 0 to 1 |
 | `debate/exploitability` | what a perfect opponent who knows the policy wins over the minimax value, mean of both sides |
 | `debate/exploitability/untrained` | the same of debaters who quote by chance |
+| `debate/exploitability/foresight` | the same of debaters who have learned nothing and go by their guess of the next reply |
 
 Each seed has 256 texts to learn from and 60 others that are judged, of ten items: six claims and four rebuttals
 (`palate.world.exact.debate`). On the former, debaters, consultants and the judge of each way of quoting are trained, in
@@ -48,7 +49,7 @@ from palate.core.ids import derive_seed
 from palate.evaluation.statistics import Figure, over_seeds
 from palate.world.exact.debate import DEBATE, FIRST, TextConfig, Texts, Tree, best, draw, even, regret, tree, value
 from palate.world.exact.debate_judge import Judge, hits, seen
-from palate.world.exact.debaters import PlayConfig, Settled, by_chance, settle, view
+from palate.world.exact.debaters import PlayConfig, Settled, by_chance, foresight, settle, view
 
 SEEDS: Final = 50
 SEEDS_WITHOUT: Final = 20
@@ -165,7 +166,8 @@ def debated(learned: Learned) -> dict[str, float]:
     """How near the debaters are to the solution, and the solver to one that shares nothing with it."""
     texts, course = learned.judged, tree(DEBATE, learned.judged.sides_GI.shape[1])
     payoff_GK = belief(texts, course, learned.debate.judge)
-    found = regret(course, payoff_GK, learned.debate.policy.chances(view(texts, course, learned.debate.judge)))
+    known = view(texts, course, learned.debate.judge)
+    found = regret(course, payoff_GK, learned.debate.policy.chances(known))
     weights = learned.debate.judge.weights_D.tolist()
     by_hand = [minimax(Text(*(part[game].tolist() for part in texts[:3])), DEBATE, weights) for game in range(BY_HAND)]
     right_G = torch.where(texts.first_is_right_G, found.value_G, 1 - found.value_G)
@@ -175,5 +177,6 @@ def debated(learned: Learned) -> dict[str, float]:
         "debate/trained_gap": float((found.value_G - found.minimax_G).abs().mean()),
         "debate/exploitability": float(found.exploitability_G.mean()),
         "debate/exploitability/untrained": float(untrained.exploitability_G.mean()),
+        "debate/exploitability/foresight": float(regret(course, payoff_GK, foresight(known)).exploitability_G.mean()),
         _ERROR: float((found.minimax_G[:BY_HAND] - torch.tensor(by_hand, dtype=torch.float64)).abs().max()),
     }

@@ -74,6 +74,15 @@ def test_what_fails_is_said_and_tried_again(project):
         assert none.returncode == 2
         assert "nothing was argued" in none.stderr
 
+    def mute(body, _):
+        judged = "It is your turn" not in body["messages"][-1]["content"]
+        return Status(403, "closed") if judged else argues_and_judges(body, 0)
+
+    with endpoint(mute) as (url, _):
+        none = palate("debate", url, "--questions", "q.jsonl", "--judge", url, cwd=project)
+        assert none.returncode == 2
+        assert "nothing was decided" in none.stderr
+
 
 def test_people_may_decide(project):
     with endpoint(argues_and_judges) as (url, _):

@@ -97,6 +97,9 @@ def debate(
         name, keep = decides.who.model, run / "debates.jsonl"
         found = debate_verdicts.decide(decides.judge, asks, name, said.rows, keep, progress=Live())
         failed |= found.failed
+        if not found.rows:
+            _failed(failed)
+            raise DataError("nothing was decided", where=str(run), expected="a verdict or more", found="failures alone")
         print(f"{len(found.rows)} decided, {len(failed)} failed; every word is in {keep}")
         _accuracy(found.rows)
     if to_people:

@@ -4,7 +4,7 @@ A debater is a softmax over the items that are left, of a small network that is 
 same for whoever moves, who sees everything from their own side, so the two are copies of one policy. It learns by
 policy gradients from sampled debates alone: debates of one text are compared with each other (RLOO); what the judge
 believes is what the first side gets, and the rest of 1 is the second's. It is shown no solution, and none of the texts
-that it is held against.
+that it is held against. It does see one reply ahead; `foresight` is what that is worth without having learned.
 
 Shapes: `N` sampled debates, `T` turns, `I` items, `D` features, `H` hidden units, `G` games, `U` sets of items, `Q`
 those of them that may be quoted before a turn; see `debate`.
@@ -29,6 +29,8 @@ from palate.world.exact.debate_judge import Judge, fit, seen
 FEATURES: Final = 12
 
 
+_AHEAD: Final = 1
+"""Which of them is the guess after the next quote."""
 _HIDDEN: Final = 16
 
 
@@ -168,6 +170,15 @@ class Policy(NamedTuple):
             logits_GSI = self.logits(turn, described_GQID)[:, view.places[turn]]
             found.append(logits_GSI.masked_fill(~view.masks[turn], -torch.inf).softmax(-1))
         return found
+
+
+def foresight(view: View) -> list[Float[Tensor, "G S I"]]:
+    """Debaters who have learned nothing, and quote whatever they guess to be best after the next quote."""
+    found = []
+    for described_GQID, place_S, mask_SI in zip(view.described, view.places, view.masks, strict=True):
+        guess_GSI = described_GQID[..., _AHEAD][:, place_S].masked_fill(~mask_SI, -torch.inf)
+        found.append(torch.nn.functional.one_hot(guess_GSI.argmax(-1), guess_GSI.shape[-1]).double())
+    return found
 
 
 def untaught(turns: int, generator: torch.Generator) -> Policy:
