@@ -20,7 +20,9 @@
 | `debate/right_side_gets` | what the judge believes of the right answer, mean; trained debaters |
 | `debate/minimax_error` | largest difference of the exact solver and of plain alpha-beta on lists, in what the judge believes |
 | `debate/trained_gap` | distance of what trained debaters come to from the minimax value, mean over games; the payoff is from 0 to 1 |
+| `debate/trained_gap/short_sighted` | the same of debaters trained against the same judge who cannot guess what it believes, nor see a reply ahead |
 | `debate/exploitability` | what a perfect opponent who knows the policy wins over the minimax value, mean of both sides |
+| `debate/exploitability/short_sighted` | the same of debaters who cannot guess |
 | `debate/exploitability/untrained` | the same of debaters who quote by chance |
 | `debate/exploitability/foresight` | the same of debaters who have learned nothing and go by their guess of the next reply |
 
@@ -49,7 +51,18 @@ from palate.core.ids import derive_seed
 from palate.evaluation.statistics import Figure, over_seeds
 from palate.world.exact.debate import DEBATE, FIRST, TextConfig, Texts, Tree, best, draw, even, regret, tree, value
 from palate.world.exact.debate_judge import Judge, hits, seen
-from palate.world.exact.debaters import PlayConfig, Settled, by_chance, foresight, settle, view
+from palate.world.exact.debaters import (
+    PlayConfig,
+    Policy,
+    Settled,
+    by_chance,
+    foresight,
+    practise,
+    settle,
+    short_sighted,
+    untaught,
+    view,
+)
 
 SEEDS: Final = 50
 SEEDS_WITHOUT: Final = 20
@@ -60,6 +73,8 @@ JUDGED: Final = 60
 BY_HAND: Final = 4
 """Of the judged texts, solved the slow way too."""
 CONSULTANCY: Final = (FIRST,) * 4
+SHORT_SIGHTED_STEPS: Final = 400
+"""Twice as many as the others' last round has."""
 SHORT_CONSULTANCY: Final = (FIRST,) * 2
 
 
@@ -71,6 +86,8 @@ class Learned(NamedTuple):
     consultancy: Settled
     short: Settled
     naive: Judge
+    short_sighted: Policy
+    """Of debaters, against the same judge as `debate`."""
 
 
 def figures(seed: int) -> list[dict[str, Any]]:
@@ -106,9 +123,15 @@ def learn(config: TextConfig, play: PlayConfig, seed: int) -> Learned:
     """Train everybody, each on the same texts."""
     texts = draw(config, LEARNED_FROM, derive_seed(seed, "learned from"))
     ways = {"debate": DEBATE, "consultancy": CONSULTANCY, "short": SHORT_CONSULTANCY}
+    course = tree(DEBATE, config.items)
     settled = {n: settle(texts, tree(w, config.items), play, derive_seed(seed, n)) for n, w in ways.items()}
+    generator = torch.Generator().manual_seed(derive_seed(seed, "short-sighted"))
+    known = short_sighted(view(texts, course, settled["debate"].judge))
+    payoff_GK = belief(texts, course, settled["debate"].judge)
+    start = untaught(len(DEBATE), generator)
     return Learned(
         draw(config, JUDGED, derive_seed(seed, "judged")),
+        short_sighted=practise(start, known, course, payoff_GK, play, SHORT_SIGHTED_STEPS, generator),
         naive=by_chance(texts, tree(CONSULTANCY, config.items), play, derive_seed(seed, "naive")), **settled,
     )  # fmt: skip
 
@@ -168,6 +191,7 @@ def debated(learned: Learned) -> dict[str, float]:
     payoff_GK = belief(texts, course, learned.debate.judge)
     known = view(texts, course, learned.debate.judge)
     found = regret(course, payoff_GK, learned.debate.policy.chances(known))
+    unguessed = regret(course, payoff_GK, learned.short_sighted.chances(short_sighted(known)))
     weights = learned.debate.judge.weights_D.tolist()
     by_hand = [minimax(Text(*(part[game].tolist() for part in texts[:3])), DEBATE, weights) for game in range(BY_HAND)]
     right_G = torch.where(texts.first_is_right_G, found.value_G, 1 - found.value_G)
@@ -175,6 +199,8 @@ def debated(learned: Learned) -> dict[str, float]:
     return {
         "debate/right_side_gets": float(right_G.mean()),
         "debate/trained_gap": float((found.value_G - found.minimax_G).abs().mean()),
+        "debate/trained_gap/short_sighted": float((unguessed.value_G - unguessed.minimax_G).abs().mean()),
+        "debate/exploitability/short_sighted": float(unguessed.exploitability_G.mean()),
         "debate/exploitability": float(found.exploitability_G.mean()),
         "debate/exploitability/untrained": float(untrained.exploitability_G.mean()),
         "debate/exploitability/foresight": float(regret(course, payoff_GK, foresight(known)).exploitability_G.mean()),

@@ -31,6 +31,8 @@ FEATURES: Final = 12
 
 _AHEAD: Final = 1
 """Which of them is the guess after the next quote."""
+_GUESSES: Final = 3
+"""The first of them are guesses of what the judge believes."""
 _HIDDEN: Final = 16
 
 
@@ -170,6 +172,11 @@ class Policy(NamedTuple):
             logits_GSI = self.logits(turn, described_GQID)[:, view.places[turn]]
             found.append(logits_GSI.masked_fill(~view.masks[turn], -torch.inf).softmax(-1))
         return found
+
+
+def short_sighted(view: View) -> View:
+    """The same without any guess of what the judge makes of it: what a quote does to what stands, and what it is."""
+    return view._replace(described=[torch.cat([0 * d[..., :_GUESSES], d[..., _GUESSES:]], -1) for d in view.described])
 
 
 def foresight(view: View) -> list[Float[Tensor, "G S I"]]:
