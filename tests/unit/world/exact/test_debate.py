@@ -25,7 +25,7 @@ from palate.world.exact.debate import (
     value,
 )
 from palate.world.exact.debate_judge import Judge, fit, hits, seen
-from palate.world.exact.debaters import PlayConfig, debate, settle, untaught, view
+from palate.world.exact.debaters import PlayConfig, debate, foresight, settle, short_sighted, untaught, view
 
 JUDGE = Judge(torch.tensor([1.9, -0.6, 0.2, -0.3, -1.2, 0.7, -0.4, -2.1, 0.4, 0.1, 0.2, 1.1, -0.8, 0.3, 0.25]).double())
 
@@ -152,6 +152,22 @@ def test_debaters_learn_and_never_see_a_solution_or_the_judged_texts():
     untrained = regret(course, payoff_GK, even(course, 60))
     # Chance loses about .3 to a perfect opponent; with these few steps .01 to .03 were seen on other seeds.
     assert float(trained.exploitability_G.mean()) < 0.06 < 0.2 < float(untrained.exploitability_G.mean())
+
+
+def test_whoever_cannot_guess_sees_what_stands_and_whoever_only_guesses_plays_the_last_quote_well():
+    some, course = draw(TextConfig(), 30, seed=14), tree(DEBATE, 10)
+    known = view(some, course, JUDGE)
+    blind = short_sighted(known)
+    for one, other in zip(known.described, blind.described, strict=True):
+        assert not other[..., :3].any()
+        assert torch.equal(one[..., 3:], other[..., 3:])
+    payoff_GK, guessed = believed(some, course), foresight(known)
+    assert all(torch.equal(one.sum(-1), torch.ones_like(one.sum(-1))) for one in guessed)
+    assert not any((one * ~turn.mask_SI).any() for one, turn in zip(guessed, course.turns, strict=True))
+    solved = best(course, payoff_GK)
+    loses_G = value(course, payoff_GK, solved, [*solved[:3], guessed[3]]) - value(course, payoff_GK)
+    assert float(loses_G.min()) >= 0
+    assert float(loses_G.mean()) < 0.01, "nothing comes after the last quote, so the guess is all there is to know"
 
 
 def test_a_seed_says_everything():
