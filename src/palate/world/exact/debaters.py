@@ -44,7 +44,7 @@ class PlayConfig:
     """Of debaters that practise against a judge, which was fitted to all that was said before."""
     steps: int = 40
     """Updates of each round but the last."""
-    last_steps: int = 200
+    last_steps: int = 500
     """… of the last, against the judge that stays."""
     texts: int = 16
     """Of an update."""
