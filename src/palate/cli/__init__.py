@@ -32,6 +32,7 @@ COMMANDS = {
     "judge": ("judge:app", "Models label comparisons, and are held against people."),
     "revise": ("revise:revise", "A model criticises and rewrites its own answers, by principles."),
     "assist": ("assist:assist", "Models write help for raters, and what it does is measured."),
+    "debate": ("debate:debate", "Copies of a model argue for two answers before a judge who sees only that."),
     "store": ("store:app", "Back up, restore, copy, migrate and check the journal."),
     "train": ("train:app", "Train one stage on any local Hugging Face model folder."),
     "eval": ("eval:app", "What a policy is worth, whom it serves, and where it fails."),

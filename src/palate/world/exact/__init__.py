@@ -9,6 +9,8 @@
 | `gradient` | the expected gradient of each algorithm over all groups, and where following it ends |
 | `population` | what DPO and its family learn from all pairs at once |
 | `mixture` | groups of raters with tastes of their own: one reward for all, and every deal between two of them |
+| `debate`, `debate_judge` | debates about texts of a few items, solved by backward induction; who judges them |
+| `debaters` | debaters and judges that learn from each other |
 | `sampled` | PPO, RLOO and GRPO on samples of the tree |
 
 Everything is in float64. The losses, advantages and penalties are those of `palate.functional`, as recipes call them.
