@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from palate.core.errors import DataError
 from palate.core.ids import content_id
@@ -152,6 +152,28 @@ def opinions(journal: Journal, judge: str) -> dict[str, list[Said]]:
     """All that a judge said, by comparison."""
     with journal.reading() as connection:
         return _said(connection, judge)
+
+
+def probabilities(journal: Journal, sources: Sequence[str] = ()) -> dict[tuple[str, str], float]:
+    """By judge and comparison, how probable it is to them that the first side is better: the mean over orders.
+
+    A comparison on which a judge would not say in one of the orders is left out, as in `p_first`.
+
+    Args:
+        journal: The journal.
+        sources: Only of comparisons of these sources; of all when none is named.
+    """
+    told = schema.ai_opinion
+    query = (
+        select(told.c.judge, told.c.comparison, func.avg(told.c.p_first))
+        .group_by(told.c.judge, told.c.comparison)
+        .having(func.count() == func.count(told.c.p_first))
+    )
+    if sources:
+        shown = schema.comparison
+        query = query.join(shown, shown.c.id == told.c.comparison).where(shown.c.source.in_(sources))
+    with journal.reading() as connection:
+        return {(judge, comparison): float(p) for judge, comparison, p in connection.execute(query)}
 
 
 def p_first(said: Iterable[Said]) -> float | None:
