@@ -8,11 +8,11 @@ from typing import Annotated, NamedTuple
 from cyclopts import App, Parameter
 from rich.table import Table
 
-from palate.cli.judges import chosen
+from palate.cli.judges import Asking, chosen
 from palate.cli.live import Live
 from palate.cli.project import opened
+from palate.cli.recipe import Settings
 from palate.cli.revise import brought
-from palate.cli.revise import constitution as constitution_of
 from palate.core.errors import ConfigError, DataError
 from palate.core.records import Judgement, Verdict
 from palate.evaluation.judge_audit import Seen
@@ -20,7 +20,6 @@ from palate.evaluation.judge_audit import audit as audit_
 from palate.evaluation.statistics import Figure
 from palate.judging.labelling import AT_ONCE
 from palate.judging.labelling import label as label_
-from palate.judging.template import PAIRWISE, by_principle
 from palate.preferences.voices import by_comparison
 from palate.store import judgements, opinions, rows
 from palate.store.journal import Journal
@@ -34,7 +33,7 @@ def label(
     judge: str,
     *,
     judge_model: str = "",
-    principles: str = "",
+    asking: Settings[Asking] = Asking(),  # noqa: B008 - frozen
     source: tuple[str, ...] = (),
     at_most: int = 0,
     price_prompt: float = 0.0,
@@ -55,9 +54,6 @@ def label(
         ensemble; or an address such as http://localhost:8000/v1#MODEL. A key goes into PALATE_ENDPOINT_KEY.
     judge_model
         What the judge's server calls the model; the first it lists when not given.
-    principles
-        A file of principles, of which one is drawn for each comparison: Markdown, TOML or JSON. `default` takes the
-        constitution that Palate brings; `palate judge constitution` writes it down, to be edited.
     source
         Only comparisons of these sources.
     at_most
@@ -75,7 +71,11 @@ def label(
         raise ConfigError(
             "--at-most and prices are 0 or more", found=f"{at_most}, {price_prompt:g}, {price_completion:g}"
         )
-    found = chosen(judge, judge_model, by_principle(constitution_of(principles)) if principles else PAIRWISE)
+    found = chosen(judge, judge_model, asking.template)
+    if not found.who.template and asking != Asking():
+        raise ConfigError(
+            "a reward model is asked nothing", where=judge, expected="neither --principles nor --think with it"
+        )
     with opened(out, database) as journal:
         ledger = label_(
             journal, found.judge, found.who, sources=source, orders=found.orders, at_most=at_most, at_once=AT_ONCE,
