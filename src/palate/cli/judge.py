@@ -9,16 +9,16 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from rich.table import Table
 
+from palate.cli.crews import Working, at_work
 from palate.cli.judges import Asking, chosen
 from palate.cli.live import Live
 from palate.cli.project import opened
-from palate.cli.recipe import Settings
+from palate.cli.recipe import Options, Settings
 from palate.cli.revise import brought
 from palate.core.errors import ConfigError, DataError
 from palate.evaluation.judge_audit import Seen
 from palate.evaluation.judge_audit import audit as audit_
 from palate.evaluation.statistics import Figure
-from palate.judging.labelling import AT_ONCE
 from palate.judging.labelling import label as label_
 from palate.store import beside, opinions
 from palate.store.journal import Journal
@@ -33,6 +33,7 @@ def label(
     *,
     judge_model: str = "",
     asking: Settings[Asking] = Asking(),  # noqa: B008 - frozen
+    working: Options[Working] = Working(),  # noqa: B008
     source: tuple[str, ...] = (),
     at_most: int = 0,
     price_prompt: float = 0.0,
@@ -75,10 +76,10 @@ def label(
         raise ConfigError(
             "a reward model is asked nothing", where=judge, expected="neither --principles nor --think with it"
         )
-    with opened(out, database) as journal:
+    with opened(out, database) as journal, at_work(found, judge, asking, working) as ready:
         ledger = label_(
-            journal, found.judge, found.who, sources=source, orders=found.orders, at_most=at_most, at_once=AT_ONCE,
-            progress=Live(),
+            journal, ready.judge, found.who, sources=source, orders=found.orders, at_most=at_most,
+            at_once=ready.at_once, progress=Live(),
         )  # fmt: skip
     print(f"{found.who.name}, in the journal as {found.who.rater}")
     print(f"{ledger.asked} questions: {ledger.said} opinions, {ledger.abstained} without one, {ledger.failed} failed")
