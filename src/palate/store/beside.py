@@ -1,14 +1,15 @@
-"""What a judge and people said of the same comparisons, counted where it is stored: rows come out one by one.
+"""What a judge and people said of the same comparisons: a million judgements as small numbers, rows one by one.
 
 Each person has one voice a comparison, the last that nothing supersedes; skips and `both_bad` say nothing of sides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Select, case, func, select
+from sqlalchemy import Connection, Select, case, func, select
 
 from palate.core.records import Verdict
 from palate.store import schema
@@ -59,72 +60,87 @@ def judged(journal: Journal, judge: str) -> Judged:
 def beside(journal: Journal, judge: str) -> Iterator[Beside]:
     """Comparisons that a judge and at least one person have judged, in the order in which they came.
 
+    Tables are read from one end to the other, each once: to look up each comparison's rows takes ten times as long.
+
     Args:
         journal: The journal. It is read while this is iterated over, all as of one moment.
         judge: Its pseudonym.
     """
-    verdicts = {verdict.value: verdict for verdict in _DIRECTED}
     with journal.reading() as connection:
-        found = connection.execute(_query(judge).execution_options(yield_per=_FETCH))
-        for prompt, kind, verdict, first, second, tie, shown, gap, principle in found:
-            yield Beside(prompt, kind, verdicts[verdict], first, second, tie, shown, gap, principle or "")
+        own = _own(connection, judge)
+        votes = _votes(connection, own)
+        shown, principle = _opinions(connection, judge, own)
+        prompt, answer = schema.prompt, schema.completion
+        kinds: dict[str, str] = dict(_rows(connection, select(prompt.c.id, prompt.c.kind)))
+        lengths: dict[str, int] = dict(_rows(connection, select(answer.c.id, func.length(answer.c.text))))
+        table = schema.comparison
+        query = select(table.c.id, table.c.prompt, table.c.first, table.c.second).order_by(table.c.seq)
+        for id, asked, one, other in _rows(connection, query):
+            said = own.get(id)
+            if said is None or not any(many := votes[3 * said.place : 3 * said.place + 3]):
+                continue
+            yield Beside(
+                asked, kinds[asked], said.verdict, *many, shown.get(said.place), lengths[one] - lengths[other],
+                principle.get(said.place, ""),
+            )  # fmt: skip
 
 
-def _query(judge: str) -> Select[Any]:
-    own, shown, prompt = schema.judgement.alias("own"), schema.comparison, schema.prompt
-    one, other = schema.completion.alias("one"), schema.completion.alias("other")
-    people, opinion = _people(judge), _opinions(judge)
-    return (
-        select(shown.c.prompt, prompt.c.kind, own.c.verdict, people.c.first, people.c.second, people.c.tie)
-        .add_columns(opinion.c.shown_first, func.length(one.c.text) - func.length(other.c.text), opinion.c.principle)
-        .select_from(own)
-        .join(people, people.c.comparison == own.c.comparison)
-        .join(shown, shown.c.id == own.c.comparison)
-        .join(prompt, prompt.c.id == shown.c.prompt)
-        .join(one, one.c.id == shown.c.first)
-        .join(other, other.c.id == shown.c.second)
-        .outerjoin(opinion, opinion.c.comparison == own.c.comparison)
-        .where(own.c.rater == judge, own.c.verdict.in_([verdict.value for verdict in _DIRECTED]))
-        .order_by(shown.c.seq)
-    )
+class _Own(NamedTuple):
+    """What the judge made of a comparison."""
+
+    place: int
+    verdict: Verdict
 
 
-def _people(judge: str) -> Any:
-    """Votes by comparison, of those that the judge has judged."""
-    said, rater = schema.judgement, schema.rater
-    newer = select(said.c.supersedes).where(said.c.supersedes != "")
-    asked = schema.judgement.alias("asked")
-    voices = (
-        select(said.c.comparison, said.c.verdict)
-        .add_columns(
-            func.row_number()
-            .over(partition_by=(said.c.comparison, said.c.rater), order_by=said.c.seq.desc())
-            .label("place")
-        )
-        .join(rater, rater.c.id == said.c.rater)
-        .where(rater.c.kind != "model", said.c.uid.not_in(newer))
-        .where(said.c.comparison.in_(select(asked.c.comparison).where(asked.c.rater == judge)))
-        .subquery("voices")
-    )
-    counts = [
-        func.sum(case((voices.c.verdict == verdict.value, 1), else_=0)).label(verdict.value) for verdict in _DIRECTED
-    ]
-    return (
-        select(voices.c.comparison, *counts)
-        .where(voices.c.place == 1, voices.c.verdict.in_([verdict.value for verdict in _DIRECTED]))
-        .group_by(voices.c.comparison)
-        .subquery("people")
-    )
+def _rows(connection: Connection, query: Select[Any]) -> Iterator[Any]:
+    yield from connection.execute(query.execution_options(yield_per=_FETCH))
 
 
-def _opinions(judge: str) -> Any:
-    """What the judge said of each comparison, over both orders."""
+def _own(connection: Connection, judge: str) -> dict[str, _Own]:
+    """By comparison; those on which it would not say are left out."""
+    table = schema.judgement
+    directed = {verdict.value: verdict for verdict in _DIRECTED}
+    query = select(table.c.comparison, table.c.verdict).where(table.c.rater == judge).order_by(table.c.seq)
+    found: dict[str, _Own] = {}
+    for id, verdict in _rows(connection, query):
+        if verdict in directed:
+            found[id] = _Own(len(found), directed[verdict])
+    return found
+
+
+def _votes(connection: Connection, own: Mapping[str, _Own]) -> array[int]:
+    """For each place, how many people said each of `_DIRECTED`."""
+    table, rater = schema.judgement, schema.rater
+    people = {row[0]: n for n, row in enumerate(connection.execute(select(rater.c.id).where(rater.c.kind != "model")))}
+    newer = select(table.c.supersedes).where(table.c.supersedes != "")
+    query = select(table.c.comparison, table.c.rater, table.c.verdict).where(table.c.uid.not_in(newer))
+    last: dict[int, str] = {}  # of a place and a person
+    for id, by, verdict in _rows(connection, query.order_by(table.c.seq)):
+        if (who := people.get(by)) is not None and (said := own.get(id)) is not None:
+            last[said.place * len(people) + who] = verdict
+    index = {verdict.value: number for number, verdict in enumerate(_DIRECTED)}
+    found = array("i", bytes(4 * 3 * len(own)))
+    for key, verdict in last.items():
+        if verdict in index:
+            found[3 * (key // len(people)) + index[verdict]] += 1
+    return found
+
+
+def _opinions(connection: Connection, judge: str, own: Mapping[str, _Own]) -> tuple[dict[int, float], dict[int, str]]:
+    """By place: the mean of what was shown first, where there are two orders; and the principle, where there is one."""
     told = schema.ai_opinion
-    shown = func.avg(case((told.c.swapped == 1, 1 - told.c.p_first), else_=told.c.p_first))
-    return (
-        select(told.c.comparison, func.max(told.c.principle).label("principle"))
-        .add_columns(case((func.count(told.c.p_first) > 1, shown), else_=None).label("shown_first"))
-        .where(told.c.judge == judge)
-        .group_by(told.c.comparison)
-        .subquery("opinion")
-    )
+    shown = case((told.c.swapped == 1, 1 - told.c.p_first), else_=told.c.p_first)
+    query = select(told.c.comparison, shown, told.c.principle).where(told.c.judge == judge, told.c.p_first.is_not(None))
+    one: dict[int, float] = {}
+    both: dict[int, float] = {}
+    principle: dict[int, str] = {}
+    for id, p, by in _rows(connection, query.order_by(told.c.seq)):
+        if (said := own.get(id)) is None:
+            continue
+        if by:
+            principle[said.place] = by
+        if said.place in one:
+            both[said.place] = (one.pop(said.place) + p) / 2
+        else:
+            one[said.place] = p
+    return both, principle

@@ -23,7 +23,7 @@ from palate.core.records import Judgement, Prompt, Rater, Verdict
 from palate.store import judgements, rows, schema
 from palate.store.journal import Journal
 from palate.store.lookup import matching, one_at_a_time
-from palate.store.writing import put
+from palate.store.writing import put, room
 
 TASK: Final = "model"
 TIE: Final = 0.05
@@ -133,7 +133,7 @@ def left(journal: Journal, judge: str, sources: Sequence[str] = (), *, orders: S
     query = query.where(shown.c.source.in_(sources)) if sources else query
     found = Left(array("q"), [])
     known: dict[tuple[bool, ...], tuple[bool, ...]] = {}
-    with journal.reading() as connection:
+    with journal.reading() as connection, room(connection):
         for seq, *still in connection.execute(query.order_by(shown.c.seq).execution_options(yield_per=_FETCH)):
             of = tuple(order for order, it_is in zip(orders, still, strict=True) if it_is)
             found.seqs.append(seq)
