@@ -77,12 +77,13 @@ def beside(journal: Journal, judge: str) -> Iterator[Beside]:
         query = select(table.c.id, table.c.prompt, table.c.first, table.c.second).order_by(table.c.seq)
         for id, asked, one, other in _rows(connection, query):
             said = own.get(id)
-            if said is None or not any(many := votes[3 * said.place : 3 * said.place + 3]):
+            if said is None:
                 continue
-            yield Beside(
-                asked, kinds[asked], said.verdict, *many, shown.get(said.place), lengths[one] - lengths[other],
-                principle.get(said.place, ""),
-            )  # fmt: skip
+            first, second, tie = votes[3 * said.place : 3 * said.place + 3]
+            if first or second or tie:
+                gap = lengths[one] - lengths[other]
+                by = principle.get(said.place, "")
+                yield Beside(asked, kinds[asked], said.verdict, first, second, tie, shown.get(said.place), gap, by)
 
 
 class _Own(NamedTuple):
