@@ -123,7 +123,7 @@ def _child(what: str, folder: Path) -> None:
         audit(JUDGE.rater, out=folder)
     else:
         with Journal.open(folder / "palate.db") as journal:
-            left = opinions.waiting(journal, opinions.enrol(journal, AIJudge(name="another", model="n")))
+            left = opinions.waiting(journal, opinions.left(journal, AIJudge(name="another", model="n").rater))
             print(sum(len(one.pair.first) for one in left), file=sys.stderr)
     status = Path("/proc/self/status").read_text(encoding="ascii")
     peak_kb = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
