@@ -50,6 +50,22 @@ def test_revisions_become_demonstrations_and_each_step_knows_its_principle(proje
     assert "6 revisions, 0 prompts without one" in done.stdout
 
 
+def test_a_published_table_of_requests_is_read_as_it_is(project):
+    table = "Behavior,SemanticCategory,ContextString\nhow do i do it?,illegal,\nsum it up,copyright,some text\n"
+    (project / "table.csv").write_text(table)
+    with endpoint(critic) as (url, _):
+        done = palate(
+            "revise", url, "--prompts", "table.csv", "--principles", "ours.md", "--heldout-fraction", 0, cwd=project
+        )
+    assert done.returncode == 0, done.stderr
+    rows = dataset.load_demonstrations(project / done.stdout.splitlines()[-1])
+    assert [row.prompt.kind for row in rows] == ["illegal", "copyright"]
+    assert "some text" in rows[1].prompt.text
+    (project / "other.csv").write_text("a,b\n1,2\n")
+    with endpoint(critic) as (url, _):
+        assert palate("revise", url, "--prompts", "other.csv", cwd=project).returncode == 2
+
+
 def test_what_fails_is_said_and_tried_again(project):
     def ill(body, number):
         return Status(403, "closed") if number == 0 and "thing 2" in body["messages"][0]["content"] else critic(body, 0)

@@ -15,7 +15,9 @@ from palate.core.artefacts import Workspace, identify
 from palate.core.constitutions import Constitution
 from palate.core.errors import DataError
 from palate.core.ids import content_id
+from palate.core.records import Prompt
 from palate.evaluation import subjects
+from palate.evaluation.red_team.behaviours import behaviours
 from palate.judging.revising import Revised, RevisingConfig
 from palate.judging.revising import revise as revise_
 from palate.preferences import dataset
@@ -47,7 +49,8 @@ def revise(
     model
         A model folder, or an address such as http://localhost:8000/v1#MODEL.
     prompts
-        Any file that `palate import` reads; requests that are likely to be answered badly teach most.
+        Any file that `palate import` or `palate eval redteam` reads; requests that are likely to be answered badly
+        teach most.
     principles
         A file: Markdown, TOML or JSON. `default` takes the constitution that Palate brings.
     rounds
@@ -67,9 +70,7 @@ def revise(
     """
     ours, config = constitution(principles), RevisingConfig(rounds=rounds, critique=critique, seed=seed)
     subject = subjects.subject(model, temperature=temperature, max_new_tokens=max_new_tokens)
-    imported = load_file(prompts)
-    found = [*imported.prompts, *(p.prompt for p in imported.pairs), *(d.prompt for d in imported.demonstrations)]
-    asked = list({prompt.id: prompt for prompt in found}.values())
+    asked = _asked(prompts)
     if not asked:
         raise DataError("there is nothing to ask", where=str(prompts), expected="at least one prompt")
     workspace = Workspace(out)
@@ -85,6 +86,20 @@ def revise(
     print(f"\n{len(told.rows)} revisions, {len(told.failed)} prompts without one; every step is in {keep}")
     rows = [row.demonstration for row in told.rows]
     print(dataset.freeze_demonstrations(rows, workspace, heldout_fraction=heldout_fraction, seed=seed))
+
+
+def _asked(path: Path) -> list[Prompt]:
+    """Prompts of any known file, or the requests of a published table of them; each once."""
+    try:
+        imported = load_file(path)
+    except DataError:  # of no known shape
+        if path.suffix != ".csv":
+            raise
+        requests = behaviours(path)
+        print(f"{path.name}: {len(requests)} requests")
+        return [Prompt.of(one.request, kind=one.category) for one in requests]
+    found = [*imported.prompts, *(p.prompt for p in imported.pairs), *(d.prompt for d in imported.demonstrations)]
+    return list({prompt.id: prompt for prompt in found}.values())
 
 
 def constitution(typed: str) -> Constitution:

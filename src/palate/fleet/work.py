@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,6 +126,21 @@ def run(
     return report
 
 
+def each(job: Job, rows: Iterable[Row], pool: Pool, report: Report, *, at_once: int = 32) -> Iterator[tuple[Row, Any]]:
+    """Rows with what was found, as they are finished; whoever asks writes it down.
+
+    Args:
+        job: What is done.
+        rows: To work on.
+        pool: Who works; it was started with this job.
+        report: What came of it is added here.
+        at_once: Rows a worker is given at a time.
+    """
+    for chunk, results in _worked(pool, job, _chunks(rows, set(), at_once), report):
+        report.done += len(chunk.rows)
+        yield from zip(chunk.rows, results, strict=True)
+
+
 def found(keep: Path) -> dict[str, Any]:
     """What stands in the file, by row; a last line that a death cut off does not count.
 
@@ -191,24 +206,37 @@ def _worked(pool: Pool, job: Job, fresh: Iterator[_Chunk], report: Report) -> It
             flying[pool.submit([row.given for row in chunk.rows])] = chunk
         if not flying:
             return
-        died = False
-        for future in wait(flying, return_when=FIRST_COMPLETED).done:
-            chunk = flying.pop(future)
-            try:
-                results = future.result()
-                if len(results) != len(chunk.rows):
-                    raise ValueError(f"{len(results)} results for {len(chunk.rows)} rows")
-            except WorkerDied:
-                died = True
-                chunk.deaths += 1
-                again.extend(_after(chunk, "its worker died each time", chunk.deaths < DEATHS, report))
-            except Exception as error:  # noqa: BLE001 - whatever the work raises is the row's
-                again.extend(_after(chunk, f"{type(error).__name__}: {error}", False, report))
-            else:
-                yield chunk, results
+        died = yield from _settled(wait(flying, return_when=FIRST_COMPLETED).done, flying, again, report)
         if died:
             report.deaths += 1
             pool.start(job)
+            # Whatever else was with the old workers came, or never will: it is the same death.
+            yield from _settled(wait(flying).done, flying, again, report)
+
+
+def _settled(
+    done: Iterable[Future[list[Any]]],
+    flying: dict[Future[list[Any]], _Chunk],
+    again: deque[_Chunk],
+    report: Report,
+) -> Generator[tuple[_Chunk, Sequence[Any]], None, bool]:
+    """Chunks that came back with results; what did not is put aside, to be done again. True when a worker died."""
+    died = False
+    for future in done:
+        chunk = flying.pop(future)
+        try:
+            results = future.result()
+            if len(results) != len(chunk.rows):
+                raise ValueError(f"{len(results)} results for {len(chunk.rows)} rows")
+        except WorkerDied:
+            died = True
+            chunk.deaths += 1
+            again.extend(_after(chunk, "its worker died each time", chunk.deaths < DEATHS, report))
+        except Exception as error:  # noqa: BLE001 - whatever the work raises is the row's
+            again.extend(_after(chunk, f"{type(error).__name__}: {error}", False, report))
+        else:
+            yield chunk, results
+    return died
 
 
 def _after(chunk: _Chunk, why: str, whole: bool, report: Report) -> list[_Chunk]:

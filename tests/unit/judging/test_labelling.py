@@ -1,15 +1,15 @@
 """Labelling over real HTTP, by a server that fails in every way: nothing is lost, nothing is said twice."""
 
 import collections
-import random
 import subprocess
 import sys
 import threading
 import time
 
 import pytest
+from tests.flaky import flaky, longer
 
-from endpoints import DROP, Raw, Status, endpoint, said
+from endpoints import endpoint, said
 from palate.core.records import Comparison, Completion, Prompt, Verdict
 from palate.judging.labelling import label
 from palate.judging.model_judge import ModelJudge
@@ -45,12 +45,6 @@ def made(tmp_path):
     return fill(tmp_path / "j.db")
 
 
-def longer(body):
-    parts = body["messages"][-1]["content"].split("<<< answer ")[1:]
-    first, second = (part.split("]\n", 1)[1].split("\n>>> end", 1)[0] for part in parts)
-    return "A" if len(first) > len(second) else "B"
-
-
 def judge(url, **more):
     settings = {"first_wait_s": 0.01, "attempts": 3, "timeout_s": 0.5, "at_once": 8} | more
     return ModelJudge(Endpoint(url=url, model="judge", **settings))
@@ -78,44 +72,17 @@ def test_a_judge_that_is_well_says_all_and_every_token_is_counted(tmp_path, made
 
 def test_every_way_to_fail_loses_nothing_and_duplicates_nothing(tmp_path, made):
     """Timeouts, 429, 500, broken JSON, dropped connections, redirects to inside, stalls: each question meets some."""
-    private = threading.Event()
-    rng, lock = random.Random(0), threading.Lock()
-    met = collections.Counter()
-
-    def inside(body, _):
-        private.set()
-        return "A"
-
-    with endpoint(inside) as (secret, _):
-        ways = {
-            "stall": lambda: time.sleep(0.8) or "A",
-            "429": lambda: Status(429, "slow down", Retry_After="0.01"),
-            "500": lambda: Status(500, "oops"),
-            "json": lambda: Raw(b'{"choices": [{"mess'),
-            "list": lambda: Raw(b"[]"),
-            "empty": lambda: Raw(b""),
-            "drop": lambda: DROP,
-            "redirect": lambda: Status(307, "", Location=f"{secret}/chat/completions"),
-            "teapot": lambda: Status(403, "not today"),
-        }
-
-        def flaky(body, number):
-            with lock:
-                way = rng.choice([*ways, *["well"] * 9])
-                met[way] += 1
-            return longer(body) if way == "well" else ways[way]()
-
-        with endpoint(flaky) as (url, _), Journal.open(tmp_path / "j.db") as journal:
-            first = label(journal, judge(url), WHO)
-            assert first.failed > 0, "a redirect and a refusal by the server are not asked again at once"
-            assert first.asked == first.said + first.failed == 2 * COUNT
-            assert sum(first.reasons.values()) == first.failed
-            for _ in range(20):
-                if not label(journal, judge(url), WHO).failed:
-                    break
-            check(journal, made)
-    assert set(met) == {*ways, "well"}
-    assert not private.is_set(), "nobody followed a redirect"
+    with flaky() as server, Journal.open(tmp_path / "j.db") as journal:
+        first = label(journal, judge(server.url), WHO)
+        assert first.failed > 0, "a redirect and a refusal by the server are not asked again at once"
+        assert first.asked == first.said + first.failed == 2 * COUNT
+        assert sum(first.reasons.values()) == first.failed
+        for _ in range(20):
+            if not label(journal, judge(server.url), WHO).failed:
+                break
+        check(journal, made)
+    assert set(server.met) == {*server.ways, "well"}
+    assert not server.private.is_set(), "nobody followed a redirect"
 
 
 def test_a_judge_that_will_not_say_is_asked_once_and_its_silence_is_kept(tmp_path, made):
