@@ -148,9 +148,7 @@ class Finding(NamedTuple):
     """What the judge's margins promised of the same pairs, slack taken off."""
 
 
-def findings(
-    before: Sequence[Audited], rounds: Sequence[Seen], config: DetectorConfig | None = None
-) -> list[Finding]:
+def findings(before: Sequence[Audited], rounds: Sequence[Seen], config: DetectorConfig | None = None) -> list[Finding]:
     """What the detector says, round by round, each from what was known by then.
 
     Args:
@@ -180,9 +178,7 @@ def findings(
             said = (_words(judged, wealth), *said)
         loud = wealth >= 2 / config.false_alarm  # half of α went into the slope
         state = State.COLLAPSE if loud else State.WATCH if said else State.OK
-        found.append(
-            Finding(number, state, said, wealth, len(one.audited), judged.agreement, judged.promised)
-        )
+        found.append(Finding(number, state, said, wealth, len(one.audited), judged.agreement, judged.promised))
     return found
 
 
@@ -234,7 +230,9 @@ def _wealth(logs_RW: Sequence[np.ndarray], config: DetectorConfig) -> float:
     """All money: bets that run from one of the rounds so far, and what waits for a later one."""
     rows_RW = np.stack(logs_RW)
     since_RW = rows_RW[::-1].cumsum(axis=0)[::-1][: config.horizon]
-    return float((np.exp(np.minimum(since_RW, 700)).mean(axis=1).sum() + config.horizon - len(since_RW))) / config.horizon
+    return (
+        float(np.exp(np.minimum(since_RW, 700)).mean(axis=1).sum() + config.horizon - len(since_RW)) / config.horizon
+    )
 
 
 def _words(judged: _Judged, wealth: float) -> str:
@@ -253,8 +251,10 @@ def _signs(begin: Signs, now: Signs, config: DetectorConfig) -> tuple[str, ...]:
         ("the judge agrees with itself across orders", begin.orders_agree, now.orders_agree, -config.orders, None),
         ("duplicates", begin.duplicates, now.duplicates, None, config.alike),
     ):
-        if was is not None and is_ is not None and (
-            (low is not None and is_ < was + low) or (high is not None and is_ > was + high)
+        if (
+            was is not None
+            and is_ is not None
+            and ((low is not None and is_ < was + low) or (high is not None and is_ > was + high))
         ):
             said.append(f"{what}: {is_:.0%}, at first {was:.0%}")
     for what, was, is_, least, most in (
@@ -262,8 +262,10 @@ def _signs(begin: Signs, now: Signs, config: DetectorConfig) -> tuple[str, ...]:
         ("nats a token", begin.entropy, now.entropy, config.flatter, None),
         ("the judge's mean margin", begin.margin, now.margin, None, config.surer),
     ):
-        if was and is_ is not None and (
-            (least is not None and is_ < least * was) or (most is not None and is_ > most * was)
+        if (
+            was
+            and is_ is not None
+            and ((least is not None and is_ < least * was) or (most is not None and is_ > most * was))
         ):
             said.append(f"{what}: {is_:.3g}, at first {was:.3g}")
     if now.kl_nats is not None and now.kl_nats > config.kl_nats:
