@@ -24,11 +24,13 @@ from palate.judging.labelling import BOTH, label
 from palate.judging.local_judge import LocalJudge
 from palate.models import chat, load
 from palate.models.batch import completion_logprobs
+from palate.models.layout import longest_row
 from palate.models.tokenizers import pad_id_of
 from palate.store import opinions, rows
 from palate.store.journal import Journal
 from palate.store.opinions import TIE, AIJudge, Said
 
+_ANY_LENGTH: Final = 1 << 30
 _LOOKED_AT: Final = 256
 """Answers whose probability is measured, and pairs that the first round's judge is asked about too."""
 DEMONSTRATED: Final = 0.95
@@ -222,8 +224,12 @@ def _surprise(drawn: Drawn, prompts: Sequence[Prompt], policy: Path, first: Path
     if not some:
         return None, None
     model, tokenizer = load.load_causal(policy)
-    asked = [chat.encode_prompt(tokenizer, prompt) for prompt, _ in some]
-    told = [chat.encode_completion(tokenizer, one.text) for _, one in some]
+    encoded = [(chat.encode_prompt(tokenizer, p), chat.encode_completion(tokenizer, one.text)) for p, one in some]
+    room = longest_row(model, _ANY_LENGTH)  # a text can be more tokens than it was when it was sampled
+    fit = [(start, rest) for start, rest in encoded if len(start) + len(rest) <= room]
+    if not fit:
+        return None, None
+    asked, told = [start for start, _ in fit], [rest for _, rest in fit]
     own = completion_logprobs(model, asked, told, pad_id=pad_id_of(tokenizer))
     entropy = -float(sum(row.double().sum() for row in own)) / sum(map(len, told))
     if identify(policy) == identify(first):

@@ -79,7 +79,7 @@ class SelfPlayConfig:
     sft: SFTConfig = field(default_factory=SFTConfig)
     """The same for `distil`."""
     detector: DetectorConfig = field(default_factory=DetectorConfig)
-    """When it speaks."""
+    """When it speaks; its horizon is the number of rounds."""
 
     def __post_init__(self) -> None:
         if self.how not in HOW:
@@ -308,7 +308,7 @@ def _look(
             before, audited = audited, []
         facts = read_manifest(folder).facts
         seen.append(Seen(audited, Signs(**{name: facts[name] for name in Signs._fields})))
-    found = findings(before, seen, config.detector)
+    found = findings(before, seen, replace(config.detector, horizon=config.rounds))
     lines = [one._asdict() | {"agreement": _known(one.agreement), "promised": _known(one.promised)} for one in found]
     _write(run / FINDINGS, lines)
     return found

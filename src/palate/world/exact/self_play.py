@@ -41,10 +41,10 @@ FONDNESSES: Final = ("flattery", "hedging", "repetition")
 class SelfPlayConfig:
     """Settings of a run."""
 
-    rounds: int = 16
+    rounds: int = 12
     pairs: int = 1000
     """That are judged in a round."""
-    steps: int = 8
+    steps: int = 12
     """Of DPO in a round, each on all its pairs."""
     learning_rate: float = 0.03
     """Of Adam, on logits."""
@@ -68,7 +68,7 @@ class Injection(NamedTuple):
     strength: float
     """Nats for a deviation of the feature under the first policy, over the sharpness of people."""
     round: int
-    """From which on, from 1."""
+    """From which on, from 1; 0: the judge that people checked before the first round was fond already."""
 
 
 class Run(NamedTuple):
@@ -103,7 +103,7 @@ class Run(NamedTuple):
 
 
 def injection(
-    seed: int, *, rounds: tuple[int, int] = (3, 10), strengths: tuple[float, float] = (1.5, 3.0)
+    seed: int, *, rounds: tuple[int, int] = (3, 8), strengths: tuple[float, float] = (1.5, 3.5)
 ) -> Injection:
     """A fondness whose feature, strength and first round are drawn evenly."""
     rng = np.random.default_rng(derive_seed(seed, "injection"))
@@ -125,22 +125,23 @@ def play(world: World, config: SelfPlayConfig, audit: float, injected: Injection
     """
     people = _People(world, config, seed)
     first_D = people.judge(0)
-    before = people.audits(world.reference_CV, first_D, config.checked)
-    fond_K = _fondness(world, injected) if injected else torch.zeros_like(world.gold_K)
+    none_K = torch.zeros_like(world.gold_K)
+    fond_K = _fondness(world, injected) if injected else none_K
+    at_first_K = fond_K if injected and injected.round == 0 else none_K
+    before = people.audits(world.reference_CV, first_D, at_first_K, config.checked)
     logits_CV = world.reference_CV.clone().requires_grad_()
     optimizer = torch.optim.Adam([logits_CV], lr=config.learning_rate, betas=(0.9, 0.95))
-    gold, kl, seen = [0.0], [0.0], []
+    gold, kl, seen = [float(world.ref_logprobs_K.exp() @ world.gold_K)], [0.0], []
     for number in range(1, config.rounds + 1):
         drawn = _draw(logits_CV, config.pairs, derive_seed(seed, "samples", number))
         first_N, second_N = numbers(drawn.tokens_BT).chunk(2)
-        own_N = people.margins(people.judge(number), first_N, second_N)
-        if injected and number >= injected.round:
-            own_N = own_N + fond_K[first_N] - fond_K[second_N]
-        p_N = own_N.sigmoid()
+        now_K = fond_K if injected and number >= injected.round else none_K
+        p_N = people.thinks(people.judge(number), now_K, first_N, second_N)
+        first_judge_N = people.thinks(first_D, at_first_K, first_N, second_N)
         looked_at_N = people.chosen(len(p_N), audit, number)
         said_N = people.say(first_N, second_N, number)[looked_at_N]
         audited = [Audited(float(p), float(y)) for p, y in zip(p_N[looked_at_N], said_N, strict=True)]
-        signs = _signs(drawn, logits_CV, world, p_N, people.margins(first_D, first_N, second_N))
+        signs = _signs(drawn, logits_CV, world, p_N, first_judge_N)
         seen.append(Seen(audited, signs))
         p_N[looked_at_N] = said_N
         people.remember(first_N[looked_at_N], second_N[looked_at_N], said_N)
@@ -150,8 +151,7 @@ def play(world: World, config: SelfPlayConfig, audit: float, injected: Injection
         pi_K = logprobs_K.exp()
         gold.append(float(pi_K @ world.gold_K))
         kl.append(float(pi_K @ (logprobs_K - world.ref_logprobs_K)))
-    base = float(world.ref_logprobs_K.exp() @ world.gold_K)
-    return Run(np.array([0.0, *(x - base for x in gold[1:])]), np.array(kl), before, seen)
+    return Run(np.array(gold) - gold[0], np.array(kl), before, seen)
 
 
 class _People:
@@ -184,20 +184,21 @@ class _People:
         rows = rng.integers(len(self.said_N), size=len(self.said_N))
         return torch.from_numpy(fit_logistic(self.rows_ND.numpy()[rows], self.said_N.numpy()[rows], PRICE))
 
-    def margins(self, weights_D: Tensor, first_N: Tensor, second_N: Tensor) -> Float[Tensor, " N"]:
-        """What a judge thinks of pairs, in nats."""
-        return (self.seen_KD[first_N] - self.seen_KD[second_N]) @ weights_D
+    def thinks(self, weights_D: Tensor, fond_K: Tensor, first_N: Tensor, second_N: Tensor) -> Float[Tensor, " N"]:
+        """How probable it is to a judge that the first is better."""
+        margins_N = (self.seen_KD[first_N] - self.seen_KD[second_N]) @ weights_D
+        return (margins_N + fond_K[first_N] - fond_K[second_N]).sigmoid()
 
     def chosen(self, count: int, share: float, number: int) -> Int[Tensor, " N"]:
         """Which pairs of a round are looked at; more of them at a larger share."""
         rng = np.random.default_rng(derive_seed(self.seed, "looked at", number))
         return torch.from_numpy(rng.permutation(count)[: round(share * count)])
 
-    def audits(self, logits_CV: Tensor, weights_D: Tensor, count: int) -> list[Audited]:
+    def audits(self, logits_CV: Tensor, weights_D: Tensor, fond_K: Tensor, count: int) -> list[Audited]:
         """Fresh pairs of a policy that a judge and people have decided."""
         drawn = _draw(logits_CV, count, derive_seed(self.seed, "checked"))
         first_N, second_N = numbers(drawn.tokens_BT).chunk(2)
-        p_N, said_N = self.margins(weights_D, first_N, second_N).sigmoid(), self.say(first_N, second_N, -1)
+        p_N, said_N = self.thinks(weights_D, fond_K, first_N, second_N), self.say(first_N, second_N, -1)
         return [Audited(float(p), float(y)) for p, y in zip(p_N, said_N, strict=True)]
 
 
@@ -232,7 +233,7 @@ def _signs(drawn: Samples, logits_CV: Tensor, world: World, p_N: Tensor, first_j
         length=float(drawn.mask_BT.sum(-1).double().mean()),
         entropy=float(-own_BT.sum() / drawn.mask_BT.sum()),
         kl_nats=float((own_BT - was_BT).sum(-1).mean()),
-        first_judge_doubts=float(((p_N - first_judge_N.sigmoid()) * (p_N - 0.5).sign()).mean()),
+        first_judge_doubts=float(((p_N - first_judge_N) * (p_N - 0.5).sign()).mean()),
     )
 
 

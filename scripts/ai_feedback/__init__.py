@@ -1,0 +1,1 @@
+"""Figures of feedback from AI, one module a cell."""
