@@ -49,8 +49,8 @@ from palate.judging.collapse import DetectorConfig, Finding, Seen, State, findin
 from palate.world.exact.gaming import BENIGN, build
 from palate.world.exact.self_play import Injection, Run, SelfPlayConfig, injection, play
 
-WORLDS: Final = 120
-CONTROLS: Final = 60
+WORLDS: Final = 110
+CONTROLS: Final = 40
 """Of the worlds, so many are also run with a judge that never turns, and with one that was fond from the start."""
 COLLAPSED: Final = 0.9
 CONFIG: Final = SelfPlayConfig()
@@ -163,7 +163,9 @@ def _controls(found: Sequence[World]) -> Iterator[dict[str, Any]]:
         worlds = [number for number in range(len(pairs)) for _ in pairs]
         yield row(f"selfplay/sign_auc/{sign}", statistics.share(better, worlds), len(hit))
     start = [one for one in found if one.runs["start"].kept < COLLAPSED]
-    yield row("selfplay/from_the_start/collapse_rate", share(one.runs["start"].kept < COLLAPSED for one in found))
+    yield row(
+        "selfplay/from_the_start/collapse_rate", share(one.runs["start"].kept < COLLAPSED for one in found), len(found)
+    )
     audited = [_in_time(spoken(one.runs["start 10"]), 1, one.runs["start 10"]) for one in start]
     yield row("selfplay/from_the_start/detected_in_time/10", share(audited), len(start))
     free = [_in_time(_watched(one.runs["start"], DOUBTS_ALONE), 1, one.runs["start"]) for one in start]

@@ -14,8 +14,9 @@ from palate.core.errors import ConfigError
 from palate.judging.collapse import Audited, Finding, State
 from palate.models import load
 from palate.preferences.voices import by_comparison
+from palate.rounds.audits import WORTH
 from palate.rounds.own_answers import Asked
-from palate.rounds.self_play import WORTH, Given, Improved, SelfPlayConfig
+from palate.rounds.self_play import Given, Improved, SelfPlayConfig
 from palate.rounds.self_play import improve as improve_
 from palate.store import judgements, opinions, rows
 from palate.store.journal import Journal
@@ -67,7 +68,7 @@ def improve(
     who = chosen(judge, judge_model) if judge else None
     with opened(out, database) if database else Journal.open(out / JOURNAL) as journal:
         given = Given(
-            model, asked, shown, Asked(who.judge, who.who, who.orders) if who else None,
+            model, asked, shown, [Asked(who.judge, who.who, who.orders)] if who else [],
             _before(journal, who.who.rater) if who else (),
         )  # fmt: skip
         told = improve_(config, given, Workspace(out), journal, Live(), options)
@@ -92,7 +93,7 @@ def _say(told: Improved) -> None:
     for one in told.found:
         print(f"round {one.round}: {_audited(one)}{one.state}" + "".join(f"\n  {why}" for why in one.why))
     if any(one.state is State.COLLAPSE for one in told.found):
-        print(f"The policy is that of before; {told.ended}")
+        print("The policy is the one that round began with.")
     elif told.ended:
         print(told.ended)
     if told.waiting:

@@ -230,9 +230,7 @@ def _wealth(logs_RW: Sequence[np.ndarray], config: DetectorConfig) -> float:
     """All money: bets that run from one of the rounds so far, and what waits for a later one."""
     rows_RW = np.stack(logs_RW)
     since_RW = rows_RW[::-1].cumsum(axis=0)[::-1][: config.horizon]
-    return (
-        float(np.exp(np.minimum(since_RW, 700)).mean(axis=1).sum() + config.horizon - len(since_RW)) / config.horizon
-    )
+    return float(np.exp(np.minimum(since_RW, 700)).mean(axis=1).sum() + config.horizon - len(since_RW)) / config.horizon
 
 
 def _words(judged: _Judged, wealth: float) -> str:

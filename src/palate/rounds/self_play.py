@@ -24,7 +24,7 @@ then SFT, repeated).
 
 from __future__ import annotations
 
-import random
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -35,11 +35,11 @@ from palate.core.errors import ConfigError, DataError
 from palate.core.ids import content_id, derive_seed
 from palate.core.progress import SILENT, Progress
 from palate.core.records import Demonstration, Preference, Prompt
-from palate.judging.collapse import Audited, DetectorConfig, Finding, Seen, Signs, State, findings, first
+from palate.judging.collapse import Audited, DetectorConfig, Finding, Seen, Signs, findings, first
 from palate.preferences import dataset
-from palate.preferences.voices import by_comparison
-from palate.rounds.own_answers import Asked, Ranked, against, compare, draw, itself, judged, ranked, signs
-from palate.store import judgements, queue, rows
+from palate.rounds import audits
+from palate.rounds.audits import PAIRS
+from palate.rounds.own_answers import Asked, Drawn, Ranked, against, compare, draw, itself, judged, ranked, signs
 from palate.store.journal import Journal
 from palate.training import dpo, sft
 from palate.training.dpo import DPOConfig
@@ -49,9 +49,6 @@ from palate.training.sft import SFTConfig
 HOW: Final = ("spin", "self-rewarding", "distil")
 METRICS: Final = "metrics.jsonl"
 FINDINGS: Final = "findings.jsonl"
-PAIRS: Final = "pairs.jsonl"
-WORTH: Final = {"first": 1.0, "second": 0.0, "tie": 0.5}
-"""Of a verdict, to the first side."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +103,8 @@ class Given(NamedTuple):
     prompts: Sequence[Prompt]
     demonstrations: Sequence[Demonstration] = ()
     """For `spin`, which asks their prompts."""
-    judge: Asked | None = None
-    """Who ranks answers; the policy of each round itself when not given."""
+    judges: Sequence[Asked] = ()
+    """Who ranks answers: of each round one, the last of all that follow. The policy of each round itself when empty."""
     before: Sequence[Audited] = ()
     """What people said of the judge before; the first round that people looked at when not given."""
 
@@ -118,7 +115,7 @@ class Improved(NamedTuple):
     policy: Path
     """The last one that may be believed in."""
     rounds: int
-    """Rounds that were trained."""
+    """That it learned from."""
     found: list[Finding]
     """What the detector says of each, with all that people have said by now."""
     ended: str
@@ -151,35 +148,39 @@ def improve(
         Interrupted: someone stopped the run; the same call goes on from there.
     """
     _refuse(config, given)
-    run = workspace.run_folder(f"improve-{_identity(config, given)}")
-    done = list(_lines(run / METRICS))
+    run = _Run(config, given, workspace, journal, workspace.run_folder(f"improve-{_identity(config, given)}"))
+    done = list(_lines(run.folder / METRICS))
+    shown = [workspace.path(row["comparisons"]) for row in done]
     policies = [given.model, *(workspace.path(row["policy"]) for row in done)]
     while True:
-        found = _look(config, given, workspace, journal, run, [row["comparisons"] for row in done])
+        found = _look(run, shown)
         bad = first(found)
         if bad is not None:
-            return _ended(journal, workspace, done, policies[bad - 1], found, found[bad - 1].why)
+            return _ended(run, shown, policies[:bad], found, "collapse: " + "; ".join(found[bad - 1].why))
         if len(done) == config.rounds:
-            return _ended(journal, workspace, done, policies[-1], found)
+            return _ended(run, shown, policies, found)
         number = len(done) + 1
-        pairs = _pairs(config, given, number, policies[-1], workspace, journal, progress)
-        missing = _queue(journal, pairs, number)
-        if config.wait:
-            if missing:
-                why = (
-                    f"{missing} pairs of round {number} wait for people; the same command goes on when they are judged"
-                )
-                return _ended(journal, workspace, [*done, {"comparisons": pairs.name}], policies[-1], found, (why,))
-            found = _look(config, given, workspace, journal, run, [*(row["comparisons"] for row in done), pairs.name])
-            if first(found) == number:
-                return _ended(journal, workspace, done, policies[-1], found, found[-1].why)
-        data = _dataset(config, pairs, workspace, journal)
-        policy = _train(config, number, policies[-1], data, workspace, progress, options)
-        row = {"round": number, "policy": policy.name, "dataset": data.name, "comparisons": pairs.name}
-        row |= dict(read_manifest(pairs).facts)
-        done.append(row)
-        _write(run / METRICS, done)
-        policies.append(policy)
+        pairs = _pairs(run, number, policies[-1], progress)
+        shown.append(pairs)
+        missing = audits.ask(journal, _drawn(run, pairs), f"audit of round {number}")
+        if config.wait and missing:
+            why = f"{missing} pairs of round {number} wait for people; the same command goes on when they are judged"
+            return _ended(run, shown, policies, found, why)
+        if config.wait and first(found := _look(run, shown)) is not None:
+            return _ended(run, shown, policies, found, "collapse: " + "; ".join(found[-1].why))
+        data = _dataset(run, pairs)
+        policies.append(_train(config, number, policies[-1], data, workspace, progress, options))
+        row = {"round": number, "policy": policies[-1].name, "dataset": data.name, "comparisons": pairs.name}
+        done.append(row | dict(read_manifest(pairs).facts))
+        _write(run.folder / METRICS, done)
+
+
+class _Run(NamedTuple):
+    config: SelfPlayConfig
+    given: Given
+    workspace: Workspace
+    journal: Journal
+    folder: Path
 
 
 def _refuse(config: SelfPlayConfig, given: Given) -> None:
@@ -189,7 +190,7 @@ def _refuse(config: SelfPlayConfig, given: Given) -> None:
             expected="a dataset of demonstrations" if config.how == "spin" else "none",
             found=f"{len(given.demonstrations)} demonstrations",
         )  # fmt: skip
-    if config.how == "spin" and given.judge is not None:
+    if config.how == "spin" and given.judges:
         raise ConfigError("`spin` asks no judge", where="--judge", hint="leave it out, or take another --how")
     if not given.prompts and not given.demonstrations:
         raise DataError("there is nothing to answer", expected="at least one prompt")
@@ -197,131 +198,113 @@ def _refuse(config: SelfPlayConfig, given: Given) -> None:
 
 def _identity(config: SelfPlayConfig, given: Given) -> str:
     told = [[p.id for p in given.prompts], [d.id for d in given.demonstrations], list(map(list, given.before))]
-    return content_id("improve", [asdict(config), identify(given.model), _who(given), *told])
+    return content_id(
+        "improve", [asdict(config), identify(given.model), [one.who.rater for one in given.judges], *told]
+    )
 
 
-def _who(given: Given) -> str:
-    return given.judge.who.rater if given.judge else "itself"
+def _judge(given: Given, number: int, policy: Path) -> Asked:
+    """Who judges a round."""
+    return given.judges[min(number, len(given.judges)) - 1] if given.judges else itself(policy)
 
 
-def _pairs(
-    config: SelfPlayConfig, given: Given, number: int, policy: Path, workspace: Workspace, journal: Journal,
-    progress: Progress,
-) -> Path:  # fmt: skip
-    """The pairs of a round: answered, judged, ranked, and drawn for people; found where they are already."""
-    spin = config.how == "spin"
-    prompts = [d.prompt for d in given.demonstrations] if spin else list(given.prompts)
-    each = 1 if spin else config.completions
-    asked = {"each": each, "temperature": config.temperature, "max_new_tokens": config.max_new_tokens}
-    asked |= {"seed": derive_seed(config.seed, "answers", number)}
-    data = content_id("asked", [d.id for d in given.demonstrations] if spin else [p.id for p in prompts])
-    inputs = {
-        "policy": identify(policy),
-        "first": identify(given.model),
-        "data": f"prompts-{data}",
-        "judge": _who(given),
-    }
+class _Told(NamedTuple):
+    """The pairs of a round, and what else is known of it."""
+
+    drawn: Drawn
+    found: list[Ranked]
+    signs: Signs
+
+
+def _pairs(run: _Run, number: int, policy: Path, progress: Progress) -> Path:
+    """The pairs of a round: answered, judged and ranked; found where they are already."""
+    config, given, spin = run.config, run.given, run.config.how == "spin"
+    asked = {"each": 1 if spin else config.completions, "temperature": config.temperature}
+    asked |= {"max_new_tokens": config.max_new_tokens, "seed": derive_seed(config.seed, "answers", number)}
+    data = content_id("asked", [one.id for one in given.demonstrations or given.prompts])
+    inputs = {"policy": identify(policy), "first": identify(given.model), "data": f"prompts-{data}"}
+    if not spin:
+        judges = {"judge": _judge(given, number, policy), "first_judge": _judge(given, 1, given.model)}
+        inputs |= {name: one.who.rater for name, one in judges.items()}
     manifest = Manifest(
         kind="comparisons", made_by=f"improve {'spin' if spin else 'answers'}", config=asked, inputs=inputs
     )
-    if not workspace.has(manifest.id):
+    if not run.workspace.has(manifest.id):
         source = f"self-play/{content_id('self-play', [asked, inputs['policy'], data, spin])}"
-        drawn = draw(policy, prompts, **asked, progress=progress)
-        if spin:
-            found, said, doubter = (
-                against(journal, given.demonstrations, drawn.groups, source, asked["seed"]),
-                None,
-                None,
-            )
-        else:
-            judge = given.judge or itself(policy)
-            shown = compare(journal, prompts, drawn.groups, source, asked["seed"])
-            said, failed = judged(journal, judge, source, progress)
-            if failed:
-                raise DataError(
-                    "the judge could not be asked everything", where=judge.who.name, found=f"{failed} questions failed",
-                    hint="the same command asks them again",
-                )  # fmt: skip
-            found = list(ranked(prompts, drawn.groups, shown, said))
-            doubter = itself(given.model) if given.judge is None and number > 1 else None
-        if not found:
+        told = (
+            _shown(run, asked, policy, source, progress)
+            if spin
+            else _ranked(run, asked, policy, source, **judges, progress=progress)
+        )
+        if not told.found:
             raise DataError(
                 f"round {number} has no pair to learn from", expected="two answers to a prompt that can be told apart",
-                found=f"{drawn.unfinished} answers without an end, {drawn.duplicates:.0%} duplicates of the others",
+                found=f"{told.drawn.unfinished} answers without an end, {told.drawn.duplicates:.0%} of others twice",
             )  # fmt: skip
-        told = signs(drawn, prompts, policy, given.model, found, said, doubter)
-        manifest = replace(manifest, facts={"pairs": len(found), "unfinished": drawn.unfinished, **told._asdict()})
-        workspace.put(manifest, lambda folder: dataset.write_lines(folder / PAIRS, [_line(row) for row in found]))
-    return _audits(config, number, workspace.path(manifest.id), workspace)
+        facts = {"pairs": len(told.found), "unfinished": told.drawn.unfinished, **told.signs._asdict()}
+        lines = [_line(row) for row in told.found]
+        run.workspace.put(replace(manifest, facts=facts), lambda folder: dataset.write_lines(folder / PAIRS, lines))
+    return run.workspace.path(manifest.id)
 
 
-def _audits(config: SelfPlayConfig, number: int, pairs: Path, workspace: Workspace) -> Path:
-    """The same pairs, with those that people are to see; a larger share holds a smaller one."""
-    rows_ = [row for _, row in dataset.read_lines(pairs / PAIRS)]
-    order = list(range(len(rows_)))
-    random.Random(derive_seed(config.seed, "audits", number)).shuffle(order)
-    people = set(order[: round(config.audit * len(rows_))])
-    manifest = Manifest(
-        kind="comparisons", made_by="improve audits", inputs={"comparisons": pairs.name},
-        config={"audit": config.audit, "seed": derive_seed(config.seed, "audits", number)},
-        facts={**read_manifest(pairs).facts, "audits": len(people)},
-    )  # fmt: skip
-    lines = [row | {"audit": place in people} for place, row in enumerate(rows_)]
-    return workspace.put(manifest, lambda folder: dataset.write_lines(folder / PAIRS, lines))
+def _shown(run: _Run, asked: dict[str, Any], policy: Path, source: str, progress: Progress) -> _Told:
+    """Demonstrations against the policy's own answers."""
+    given = run.given
+    prompts = [one.prompt for one in given.demonstrations]
+    drawn = draw(policy, prompts, **asked, progress=progress)
+    found = against(run.journal, given.demonstrations, drawn.groups, source, asked["seed"])
+    return _Told(drawn, found, signs(drawn, prompts, policy, given.model, found))
 
 
-def _queue(journal: Journal, pairs: Path, number: int) -> int:
-    """Put a round's audits into the queue; how many of them nobody has judged."""
-    ids = [row["comparison"] for row in _drawn_for_people(pairs)]
-    queue.enqueue(journal, ids, reason=f"audit of round {number}")
-    return len(set(ids) - set(_people(journal, ids)))
+def _ranked(
+    run: _Run, asked: dict[str, Any], policy: Path, source: str, judge: Asked, first_judge: Asked, progress: Progress
+) -> _Told:
+    """The policy's best answers against its worst."""
+    prompts = list(run.given.prompts)
+    drawn = draw(policy, prompts, **asked, progress=progress)
+    shown = compare(run.journal, prompts, drawn.groups, source, asked["seed"])
+    said, failed = judged(run.journal, judge, source, progress)
+    if failed:
+        raise DataError(
+            "the judge could not be asked everything", where=judge.who.name, found=f"{failed} questions failed",
+            hint="the same command asks them again",
+        )  # fmt: skip
+    found = list(ranked(prompts, drawn.groups, shown, said))
+    doubter = first_judge if first_judge.who.rater != judge.who.rater else None
+    return _Told(drawn, found, signs(drawn, prompts, policy, run.given.model, found, said, doubter))
 
 
-def _drawn_for_people(pairs: Path) -> list[dict[str, Any]]:
-    return [row for _, row in dataset.read_lines(pairs / PAIRS) if row["audit"]]
+def _drawn(run: _Run, pairs: Path) -> list[dict[str, Any]]:
+    """Those of a round's pairs that people are to see."""
+    return audits.drawn(pairs, run.config.audit, run.config.seed)
 
 
-def _people(journal: Journal, ids: Sequence[str]) -> dict[str, float]:
-    """What people said of some comparisons: 1 for the first, 0 for the second, the mean of them all."""
-    if not ids:
-        return {}
-    models = {id for id, one in rows.raters(journal).items() if one.kind == "model"}
-    sources = {one.source for one in rows.some_comparisons(journal, ids).values()}
-    told = [j for j in judgements.judgements(journal, sorted(sources)) if j.rater not in models]
-    wanted = set(ids)
-    return {
-        id: sum(WORTH[j.verdict] for j in some) / len(some) for id, some in by_comparison(told).items() if id in wanted
-    }
-
-
-def _look(
-    config: SelfPlayConfig, given: Given, workspace: Workspace, journal: Journal, run: Path, rounds: Sequence[str]
-) -> list[Finding]:
+def _look(run: _Run, shown: Sequence[Path]) -> list[Finding]:
     """What the detector says by now. Without audits from before, the first round with any is what is believed."""
-    before, seen = list(given.before), []
-    for name in rounds:
-        folder = workspace.path(name)
-        drawn = _drawn_for_people(folder)
-        told = _people(journal, [row["comparison"] for row in drawn])
+    before, seen = list(run.given.before), []
+    for folder in shown:
+        drawn = _drawn(run, folder)
+        told = audits.said(run.journal, [row["comparison"] for row in drawn])
         audited = [Audited(row["p_first"], told[row["comparison"]]) for row in drawn if row["comparison"] in told]
         if audited and not before:
             before, audited = audited, []
         facts = read_manifest(folder).facts
         seen.append(Seen(audited, Signs(**{name: facts[name] for name in Signs._fields})))
-    found = findings(before, seen, replace(config.detector, horizon=config.rounds))
+    found = findings(before, seen, replace(run.config.detector, horizon=run.config.rounds))
     lines = [one._asdict() | {"agreement": _known(one.agreement), "promised": _known(one.promised)} for one in found]
-    _write(run / FINDINGS, lines)
+    _write(run.folder / FINDINGS, lines)
     return found
 
 
 def _known(value: float) -> float | None:
-    return None if value != value else value  # NaN is no JSON
+    return None if math.isnan(value) else value  # JSON knows no NaN
 
 
-def _dataset(config: SelfPlayConfig, pairs: Path, workspace: Workspace, journal: Journal) -> Path:
+def _dataset(run: _Run, pairs: Path) -> Path:
     """What a round learns from. With `wait`, people's word stands in the place of the judge's."""
     lines = [row for _, row in dataset.read_lines(pairs / PAIRS)]
-    told = _people(journal, [row["comparison"] for row in lines if row["audit"]]) if config.wait else {}
+    wanted = [row["comparison"] for row in _drawn(run, pairs)] if run.config.wait else []
+    told, how = audits.said(run.journal, wanted), run.config.how
     inputs = {"comparisons": pairs.name}
     if told:
         inputs["audits"] = f"judgements-{content_id('audits', sorted(told.items()))}"
@@ -329,23 +312,21 @@ def _dataset(config: SelfPlayConfig, pairs: Path, workspace: Workspace, journal:
     for row in lines:
         p_first = told.get(row["comparison"], row["p_first"])
         if p_first != 0.5:  # people who are split teach nothing
-            made.append(_example(config, row, p_first > 0.5))
+            made.append(_example(how, row, p_first > 0.5))
     facts = {"train": len(made), "heldout": 0, "by_people": len(told)}
-    manifest = Manifest(
-        kind="dataset", made_by=f"improve {config.how}", config={"how": config.how}, inputs=inputs, facts=facts
-    )
+    manifest = Manifest(kind="dataset", made_by=f"improve {how}", config={"how": how}, inputs=inputs, facts=facts)
 
     def write(folder: Path) -> None:
         dataset.write_lines(folder / "train.jsonl", made)
         dataset.write_lines(folder / "heldout.jsonl", [])
 
-    return workspace.put(manifest, write)
+    return run.workspace.put(manifest, write)
 
 
-def _example(config: SelfPlayConfig, row: Mapping[str, Any], takes_first: bool) -> dict[str, Any]:
+def _example(how: str, row: Mapping[str, Any], takes_first: bool) -> dict[str, Any]:
     chosen, rejected = (row["first"], row["second"]) if takes_first else (row["second"], row["first"])
     prompt = Prompt.from_dicts(row["prompt"], row["kind"])
-    if config.how == "distil":
+    if how == "distil":
         return {"prompt": row["prompt"], "prompt_id": prompt.id, "kind": prompt.kind, "completion": chosen}
     return dataset.preference_row(
         Preference(comparison=row["comparison"], prompt=prompt, chosen=chosen, rejected=rejected, p_chosen=1.0)
@@ -364,15 +345,10 @@ def _train(
     return dpo.train(also, policy, found, workspace, data_id=identify(data), progress=progress, options=options)
 
 
-def _ended(
-    journal: Journal, workspace: Workspace, done: Sequence[Mapping[str, Any]], policy: Path, found: list[Finding],
-    why: Sequence[str] = (),
-) -> Improved:  # fmt: skip
-    ids = [row["comparison"] for one in done for row in _drawn_for_people(workspace.path(one["comparisons"]))]
-    waiting = len(ids) - len(_people(journal, ids))
-    trained = sum("policy" in one for one in done)
-    loud = any(one.state is State.COLLAPSE for one in found)
-    return Improved(policy, trained, found, ("collapse: " if loud else "") + "; ".join(why), waiting)
+def _ended(run: _Run, shown: Sequence[Path], policies: Sequence[Path], found: list[Finding], why: str = "") -> Improved:
+    ids = [row["comparison"] for pairs in shown for row in _drawn(run, pairs)]
+    waiting = len(ids) - len(audits.said(run.journal, ids))
+    return Improved(policies[-1], len(policies) - 1, found, why, waiting)
 
 
 def _line(row: Ranked) -> dict[str, Any]:

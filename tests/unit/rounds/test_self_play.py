@@ -13,9 +13,10 @@ from palate.core.progress import SILENT
 from palate.core.records import Demonstration, Judgement, Prompt, Rater, Verdict
 from palate.judging.collapse import Audited, State
 from palate.preferences import dataset
-from palate.rounds import self_play
+from palate.rounds import audits, self_play
+from palate.rounds.audits import PAIRS
 from palate.rounds.own_answers import Asked
-from palate.rounds.self_play import PAIRS, Given, SelfPlayConfig, improve
+from palate.rounds.self_play import Given, SelfPlayConfig, improve
 from palate.store import enqueueing, judgements, opinions, rows
 from palate.store.journal import Journal
 from palate.store.opinions import AIJudge
@@ -55,7 +56,7 @@ def place(tmp_path):
 
 def given(model, judge=None, **more):
     who = AIJudge(name="longer", model="longer-1")
-    return Given(model, PROMPTS, judge=Asked(judge or Longer(), who, (False,)), **more)
+    return Given(model, PROMPTS, judges=[Asked(judge or Longer(), who, (False,))], **more)
 
 
 def pairs(workspace, row):
@@ -68,19 +69,14 @@ def metrics(workspace):
 
 
 def people_say(journal, workspace, agree):
-    """A person judges every audit of every round."""
+    """A person judges every pair of every round."""
     rows.add_raters(journal, [Rater("p-1")])
     told = []
     for row in metrics(workspace):
         for one in pairs(workspace, row):
-            if one["audit"]:
-                verdict = Verdict.FIRST if (one["p_first"] > 0.5) == agree(row["round"]) else Verdict.SECOND
-                told.append(
-                    Judgement(
-                        uid=content_id("test", one["comparison"]), comparison=one["comparison"], rater="p-1",
-                        verdict=verdict,
-                    )
-                )  # fmt: skip
+            verdict = Verdict.FIRST if (one["p_first"] > 0.5) == agree(row["round"]) else Verdict.SECOND
+            uid = content_id("test", one["comparison"])
+            told.append(Judgement(uid=uid, comparison=one["comparison"], rater="p-1", verdict=verdict))
     judgements.judge(journal, told)
 
 
@@ -97,7 +93,11 @@ def test_best_against_worst_is_learned_and_a_share_waits_for_people(place):
         assert all(len(one.chosen) > len(one.rejected) for one in learned)
         assert row["orders_agree"] is None, "this judge sees no order"
         assert row["kl_nats"] == 0 if row is first else row["kl_nats"] != 0
-    drawn = [one["comparison"] for row in (first, second) for one in pairs(workspace, row) if one["audit"]]
+    drawn = [
+        one["comparison"]
+        for row in (first, second)
+        for one in audits.drawn(workspace.path(row["comparisons"]), CONFIG.audit, CONFIG.seed)
+    ]
     assert len(drawn) == sum(round(0.5 * row["pairs"]) for row in (first, second)) == told.waiting
     assert enqueueing.progress(journal).open == len(drawn), "and nothing else is asked of people"
     assert opinions.opinions(journal, AIJudge(name="", model="longer-1").rater).keys() >= set(drawn)
@@ -151,10 +151,10 @@ def test_whoever_waits_learns_what_people_say(place):
     assert told.waiting > 0
     assert "wait for people" in told.ended
     rows.add_raters(journal, [Rater("p-1")])
-    shown = rows.comparisons(journal)
+    shown = [one.id for one in rows.comparisons(journal)]
     judgements.judge(
-        journal, [Judgement(uid=f"u{n}", comparison=c.id, rater="p-1", verdict=Verdict.FIRST) for n, c in enumerate(shown)]
-    )  # fmt: skip
+        journal, [Judgement(uid=f"u {id}", comparison=id, rater="p-1", verdict=Verdict.FIRST) for id in shown]
+    )
     told = improve(config, given(model), workspace, journal)
     assert (told.rounds, told.waiting, told.ended) == (1, 0, "")
     (row,) = metrics(workspace)
