@@ -24,6 +24,7 @@ by a mixture over its beginning: Shin, Ramdas and Rinaldo 2022, arXiv:2203.03532
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -223,7 +224,7 @@ def _slope(before: Sequence[Audited], config: DetectorConfig) -> float:
     slope = float(fit_logistic(margin_N[:, None], agrees_N, _PRICE)[0])
     p_N = _sigmoid(slope * margin_N)
     information = float((margin_N**2 * p_N * (1 - p_N)).sum()) + _PRICE
-    return max(slope - _Z[config.false_alarm] / information**0.5, 0.0)
+    return max(slope - _Z[config.false_alarm] / math.sqrt(information), 0.0)
 
 
 def _wealth(logs_RW: Sequence[np.ndarray], config: DetectorConfig) -> float:

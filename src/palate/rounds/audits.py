@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,11 +21,11 @@ WORTH: Final = {"first": 1.0, "second": 0.0, "tie": 0.5}
 
 
 def drawn(pairs: Path, share: float, seed: int) -> list[dict[str, Any]]:
-    """Which pairs of an artefact people are to see; a larger share holds a smaller one."""
+    """Which pairs of an artefact people are to see, rounded up; a larger share holds a smaller one."""
     lines = [row for _, row in dataset.read_lines(pairs / PAIRS)]
     order = list(range(len(lines)))
     random.Random(derive_seed(seed, "audits", pairs.name)).shuffle(order)
-    return [lines[place] for place in sorted(order[: round(share * len(lines))])]
+    return [lines[place] for place in sorted(order[: math.ceil(share * len(lines))])]
 
 
 def ask(journal: Journal, some: Sequence[dict[str, Any]], reason: str) -> int:

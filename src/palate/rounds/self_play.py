@@ -112,16 +112,26 @@ class Given(NamedTuple):
 class Improved(NamedTuple):
     """What a run came to."""
 
-    policy: Path
-    """The last one that may be believed in."""
-    rounds: int
-    """That it learned from."""
+    policies: list[Path]
+    """The first one and that of each round, up to the last that may be believed in."""
+    shown: list[Path]
+    """The pairs of each round that was begun, as artefacts."""
     found: list[Finding]
     """What the detector says of each, with all that people have said by now."""
     ended: str
     """Why it ended before the last round, in a sentence; "" when it did not."""
     waiting: int
     """Pairs that wait for people."""
+
+    @property
+    def policy(self) -> Path:
+        """The last one that may be believed in."""
+        return self.policies[-1]
+
+    @property
+    def rounds(self) -> int:
+        """That it learned from."""
+        return len(self.policies) - 1
 
 
 def improve(
@@ -348,7 +358,7 @@ def _train(
 def _ended(run: _Run, shown: Sequence[Path], policies: Sequence[Path], found: list[Finding], why: str = "") -> Improved:
     ids = [row["comparison"] for pairs in shown for row in _drawn(run, pairs)]
     waiting = len(ids) - len(audits.said(run.journal, ids))
-    return Improved(policies[-1], len(policies) - 1, found, why, waiting)
+    return Improved(list(policies), list(shown), found, why, waiting)
 
 
 def _line(row: Ranked) -> dict[str, Any]:

@@ -102,9 +102,7 @@ class Run(NamedTuple):
         return self._replace(gold_R=self.gold_R[:at], kl_R=self.kl_R[:at], seen=self.seen[:at])
 
 
-def injection(
-    seed: int, *, rounds: tuple[int, int] = (3, 8), strengths: tuple[float, float] = (1.5, 3.5)
-) -> Injection:
+def injection(seed: int, *, rounds: tuple[int, int] = (3, 8), strengths: tuple[float, float] = (1.5, 3.5)) -> Injection:
     """A fondness whose feature, strength and first round are drawn evenly."""
     rng = np.random.default_rng(derive_seed(seed, "injection"))
     feature = FONDNESSES[int(rng.integers(len(FONDNESSES)))]
