@@ -169,7 +169,7 @@ def taught(
     before = [
         Audited(opinion.p_first, (one.votes[0] + 0.5 * one.votes[2]) / sum(one.votes))
         for opinion, one in zip(told, unseen, strict=True)
-        if opinion.p_first is not None and sum(one.votes)
+        if opinion.p_first is not None and any(one.votes)
     ]
     return Asked(judge, AIJudge(name=judge.name, model=identify(folder)), (False,)), before
 

@@ -10,6 +10,7 @@
 | `population` | what DPO and its family learn from all pairs at once |
 | `mixture` | groups of raters with tastes of their own: one reward for all, and every deal between two of them |
 | `sampled` | PPO, RLOO and GRPO on samples of the tree |
+| `self_play` | rounds of learning from its own answers, under a judge that turns |
 
 Everything is in float64. The losses, advantages and penalties are those of `palate.functional`, as recipes call them.
 """
