@@ -12,7 +12,7 @@
 | `selfplay/practice/gold/<arm>/<round>` | mean gold of answers to 432 held-out questions at temperature 1; what is ended stays where it is |
 
 Five seeds; base and SFT model are made anew for each. The judge is a reward model that learned from people's verdicts;
-from round 2 or 3 on it is fond of flattery and of length. 400 prompts a round, four answers each, DPO on best against
+from round 2 or 3 on it is fond of flattery and of length. 300 prompts a round, four answers each, DPO on best against
 worst. Detection is held against the round, not against 2 % of a gain, which 432 answers do not resolve. Intervals:
 Student's 95 % over seeds, Wilson's for shares.
 """  # noqa: E501

@@ -46,7 +46,7 @@ class Amounts:
 
     labelled: int = 250
     """Prompts with four answers each, which people compare to teach the judge."""
-    prompts: int = 400
+    prompts: int = 300
     """That the policy answers four times in every round."""
     rounds: int = 4
     turns: tuple[int, ...] = (2, 3)
