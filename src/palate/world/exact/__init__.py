@@ -12,6 +12,7 @@
 | `debate`, `debate_judge` | debates about texts of a few items, solved by backward induction; who judges them |
 | `debaters` | debaters and judges that learn from each other |
 | `sampled` | PPO, RLOO and GRPO on samples of the tree |
+| `self_play` | rounds of learning from its own answers, under a judge that turns |
 
 Everything is in float64. The losses, advantages and penalties are those of `palate.functional`, as recipes call them.
 """
