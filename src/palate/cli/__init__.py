@@ -31,12 +31,9 @@ COMMANDS = {
     "voice": ("voice:app", "The comparisons that say who a team is, and whether a model speaks as they do."),
     "judge": ("judge:app", "Models label comparisons, and are held against people."),
     "revise": ("revise:revise", "A model criticises and rewrites its own answers, by principles."),
-<<<<<<< HEAD
     "assist": ("assist:assist", "Models write help for raters, and what it does is measured."),
     "debate": ("debate:debate", "Copies of a model argue for two answers before a judge who sees only that."),
-=======
     "improve": ("improve:improve", "A model learns from its own answers, and people look at a share of it."),
->>>>>>> w-selfplay
     "store": ("store:app", "Back up, restore, copy, migrate and check the journal."),
     "train": ("train:app", "Train one stage on any local Hugging Face model folder."),
     "eval": ("eval:app", "What a policy is worth, whom it serves, and where it fails."),
