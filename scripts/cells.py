@@ -72,6 +72,7 @@ def table(rows: list[dict[str, object]]) -> str:
     for row in rows:
         value, low, high = ("" if row[key] is None else f"{row[key]:.4g}" for key in ("value", "low", "high"))
         number = "" if row["n"] is None else row["n"]
+        value = f"{row['bound']} {value}" if row.get("bound") else value
         lines.append(f"| `{row['name']}` | {value} | {low} | {high} | {number} | {row['about']} |")
     return "\n".join(lines) + "\n"
 

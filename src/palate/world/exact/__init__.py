@@ -11,6 +11,8 @@
 | `mixture` | groups of raters with tastes of their own: one reward for all, and every deal between two of them |
 | `debate`, `debate_judge` | debates about texts of a few items, solved by backward induction; who judges them |
 | `debaters` | debaters and judges that learn from each other |
+| `rlaif` | judges that were trained, careful and careless people, and the best policy for each |
+| `assisted` | raters who read some lines of an answer, and who chooses them |
 | `sampled` | PPO, RLOO and GRPO on samples of the tree |
 | `self_play` | rounds of learning from its own answers, under a judge that turns |
 
