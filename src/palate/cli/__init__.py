@@ -31,6 +31,7 @@ COMMANDS = {
     "voice": ("voice:app", "The comparisons that say who a team is, and whether a model speaks as they do."),
     "judge": ("judge:app", "Models label comparisons, and are held against people."),
     "revise": ("revise:revise", "A model criticises and rewrites its own answers, by principles."),
+    "constitutional": ("constitutional:constitutional", "Both stages of Constitutional AI, for a model folder."),
     "store": ("store:app", "Back up, restore, copy, migrate and check the journal."),
     "train": ("train:app", "Train one stage on any local Hugging Face model folder."),
     "eval": ("eval:app", "What a policy is worth, whom it serves, and where it fails."),

@@ -1,0 +1,1 @@
+"""AI feedback in the practice world, where the truth is known."""
