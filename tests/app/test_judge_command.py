@@ -1,13 +1,21 @@
 """`palate judge` as a person types it: a model folder and a server judge, and are held against people."""
 
 import pytest
+import torch
 
 import seeded
 from endpoints import Status, endpoint
 from palate.core import constitutions
-from palate.core.records import Verdict
+from palate.core.artefacts import Workspace
+from palate.core.judges import Pair
+from palate.core.records import Preference, Prompt, Verdict
+from palate.evaluation.reward_judge import RewardJudge
+from palate.judging.thinking import Thinking
+from palate.models import load
+from palate.preferences import dataset
 from palate.store import judgements, opinions, rows
 from palate.store.journal import Journal
+from palate.training import reward
 from tiny_models import make
 from typed import palate
 
@@ -75,6 +83,87 @@ def test_a_model_that_is_too_short_for_the_question_says_why(project):
     done = palate("judge", "label", model, "--at-most", 1, cwd=project)
     assert "2 questions: 0 opinions, 2 without one, 0 failed" in done.stdout
     assert "tokens are more than the 96 of its context" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def rewarded(tmp_path_factory):
+    """A reward model that has learned a little: that rivers are better than stones."""
+    place = tmp_path_factory.mktemp("rewarded")
+    base = make(place / "base", "gpt2", context=1024)
+    rows_ = [
+        Preference(comparison=f"c{n}", prompt=Prompt.of(f"q {n}?"), chosen="river", rejected="stone", p_chosen=1.0)
+        for n in range(8)
+    ]
+    config = reward.RewardConfig(epochs=2, learning_rate=1e-3, warmup_steps=1)
+    return reward.train(config, base, rows_, Workspace(place))
+
+
+def test_a_reward_model_judges_in_one_order_and_what_it_thinks_becomes_soft_labels(project, rewarded):
+    done = palate("judge", "label", rewarded, "--source", "sampling", cwd=project)
+    assert done.returncode == 0, done.stderr
+    assert "5 questions: 5 opinions, 0 without one, 0 failed" in done.stdout
+    assert palate("judge", "label", rewarded, "--source", "sampling", cwd=project).stdout.count("0 questions") == 1
+    judge = RewardJudge(rewarded)
+    with Journal.open(project / "palate.db") as journal:
+        ((rater, who),) = opinions.judges(journal).items()
+        assert (who.name, who.template) == (rewarded.name, "")
+        texts, prompts = rows.completions(journal), rows.prompts(journal)
+        thought = {}
+        for one in rows.comparisons(journal, ["sampling"]):
+            (told,) = judge.judge([Pair(prompts[one.prompt], texts[one.first].text, texts[one.second].text)])
+            (kept,) = opinions.opinions(journal, rater)[one.id]
+            assert (kept.swapped, kept.p_first) == (False, pytest.approx(told.p_first, abs=1e-6))
+            thought[one.id] = kept.p_first
+    options = ("--source", "sampling", "--models", "alone", "--heldout-fraction", 0)
+    built = palate("dataset", "build", *options, "--soft", cwd=project)
+    assert "5 of 5 labels are the probability that models named" in built.stdout, built.stderr
+    labels = {p.comparison: p.p_chosen for p in dataset.load_preferences(project / built.stdout.splitlines()[-1])}
+    assert labels == {id: max(p, 1 - p) for id, p in thought.items()}
+    assert len(set(labels.values())) == 5
+
+
+def test_a_reward_model_is_asked_nothing(project, rewarded):
+    for words in (("--think",), ("--principles", "default")):
+        done = palate("judge", "label", rewarded, *words, cwd=project)
+        assert done.returncode == 2
+        assert "a reward model is asked nothing" in done.stderr
+
+
+def test_a_folder_thinks_first_by_two_principles_and_its_thoughts_are_kept(project):
+    model = make(project / "model", "gpt2", context=4096)
+    loaded, tokenizer = load.load_causal(model)
+    with torch.no_grad():  # the likeliest token is then a word
+        silent = [id for id in range(len(tokenizer)) if not tokenizer.decode([id]).strip().isalpha()]
+        loaded.get_output_embeddings().weight[silent] = 0
+    load.save(model, loaded, tokenizer)
+    words = ("--principles", "default", "--principles-per-pair", 2, "--think", "--think-tokens", 5, "--clamp", 0.3, 0.7)
+    done = palate("judge", "label", model, *words, "--at-most", 2, cwd=project)
+    assert done.returncode == 0, done.stderr
+    assert "model (principle-thinking-1 0.3 to 0.7, 2 each)" in done.stdout
+    with Journal.open(project / "palate.db") as journal:
+        (rater,) = opinions.judges(journal)
+        told = [one for some in opinions.opinions(journal, rater).values() for one in some]
+    assert len(told) == 4
+    assert all(
+        one.p_first is not None and 0.3 <= one.p_first <= 0.7 and len(one.why.split("\n")) == 2 for one in told
+    ), [(o.p_first, o.why) for o in told]
+    assert all(one.principle.count(" + ") == 1 for one in told)
+
+
+def test_a_server_that_knows_no_log_probabilities_thinks_first(project):
+    def plain(body, _):
+        if "logprobs" in body:
+            return Status(400, "what is that?")
+        return "B" if body["messages"][-1]["content"] == Thinking().verdict else "B is brief."
+
+    with endpoint(plain) as (url, _):
+        assert palate("judge", "label", url, "--think", "--at-most", 1, cwd=project).returncode == 0
+    with Journal.open(project / "palate.db") as journal:
+        ((rater, who),) = opinions.judges(journal).items()
+        ((one, other),) = opinions.opinions(journal, rater).values()
+    assert who.template == "pairwise-thinking-1 0.4 to 0.6"
+    assert (one.p_first, other.p_first) == (0.4, 0.6)
+    assert one.why == other.why == "B is brief."
 
 
 def test_by_the_principles_of_a_file_and_each_opinion_knows_its_own(project):

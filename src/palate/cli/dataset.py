@@ -38,6 +38,7 @@ def build(
     one_rater_share: float = 0.3,
     evaluation: Annotated[tuple[Path, ...], Parameter(consume_multiple=True, negative_iterable=())] = (),
     models: Literal["apart", "with", "gaps", "alone"] = "apart",
+    soft: Annotated[bool, Parameter(negative=())] = False,
     measure_filter: Annotated[bool, Parameter(negative=())] = False,
     seed: int = 0,
 ) -> None:
@@ -74,6 +75,9 @@ def build(
     models
         What becomes of verdicts of `palate judge`: apart leaves them out, with makes each a vote, gaps takes them where
         no person has judged, alone takes nothing else.
+    soft
+        With --models: what models alone have judged is labelled by the probability that they named, mean of both
+        orders, and not by their verdict.
     measure_filter
         Say whether leaving out divided comparisons would help here.
     seed
@@ -94,6 +98,7 @@ def build(
         agreed=agreed,
         gates=gates.GateConfig(**modes, one_rater_share=one_rater_share),
         models=models,
+        soft_models=soft,
     )
     texts = [prompt.text for file in evaluation for prompt in prompts_of(file, out)[0]]
     with _journal(out) as journal:

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 from cyclopts import App, Parameter
 from rich.table import Table
 
-from palate.cli.judges import chosen
+from palate.cli.judges import Asking, chosen
 from palate.cli.live import Live
 from palate.cli.project import opened
+from palate.cli.recipe import Settings
 from palate.cli.revise import brought
-from palate.cli.revise import constitution as constitution_of
 from palate.core.errors import ConfigError, DataError
-from palate.core.records import Judgement, Verdict
 from palate.evaluation.judge_audit import Seen
 from palate.evaluation.judge_audit import audit as audit_
 from palate.evaluation.statistics import Figure
 from palate.judging.labelling import AT_ONCE
 from palate.judging.labelling import label as label_
-from palate.judging.template import PAIRWISE, by_principle
-from palate.preferences.voices import by_comparison
-from palate.store import judgements, opinions, rows
+from palate.store import beside, opinions
 from palate.store.journal import Journal
 
 app = App(name="judge", help="Models label comparisons, and are held against people.")
@@ -34,7 +32,7 @@ def label(
     judge: str,
     *,
     judge_model: str = "",
-    principles: str = "",
+    asking: Settings[Asking] = Asking(),  # noqa: B008 - frozen
     source: tuple[str, ...] = (),
     at_most: int = 0,
     price_prompt: float = 0.0,
@@ -55,9 +53,6 @@ def label(
         ensemble; or an address such as http://localhost:8000/v1#MODEL. A key goes into PALATE_ENDPOINT_KEY.
     judge_model
         What the judge's server calls the model; the first it lists when not given.
-    principles
-        A file of principles, of which one is drawn for each comparison: Markdown, TOML or JSON. `default` takes the
-        constitution that Palate brings; `palate judge constitution` writes it down, to be edited.
     source
         Only comparisons of these sources.
     at_most
@@ -75,7 +70,11 @@ def label(
         raise ConfigError(
             "--at-most and prices are 0 or more", found=f"{at_most}, {price_prompt:g}, {price_completion:g}"
         )
-    found = chosen(judge, judge_model, by_principle(constitution_of(principles)) if principles else PAIRWISE)
+    found = chosen(judge, judge_model, asking.template)
+    if not found.who.template and asking != Asking():
+        raise ConfigError(
+            "a reward model is asked nothing", where=judge, expected="neither --principles nor --think with it"
+        )
     with opened(out, database) as journal:
         ledger = label_(
             journal, found.judge, found.who, sources=source, orders=found.orders, at_most=at_most, at_once=AT_ONCE,
@@ -125,8 +124,9 @@ def list_(*, out: Project = Path(), database: str = "") -> None:
     """
     with opened(out, database) as journal:
         known = opinions.judges(journal)
+        often = opinions.counts(journal)
         for rater, judge in known.items():
-            print(f"{rater}  {judge.name}  {len(opinions.opinions(journal, rater))} comparisons")
+            print(f"{rater}  {judge.name}  {often.get(rater, 0)} comparisons")
     if not known:
         print("No model has judged here. `palate judge label` asks one.")
 
@@ -153,16 +153,16 @@ def audit(judge: str = "", *, seed: int = 0, out: Project = Path(), database: st
     with opened(out, database) as journal:
         rater = _named(journal, judge)
         name = opinions.judges(journal)[rater].name
-        found = _found(journal, rater)
-    if not found.seen:
+        judged = beside.judged(journal, rater)
+        told = audit_(_seen(journal, rater), seed=seed)
+    if not told.agreement.n:
         raise DataError(
             "nobody judged what this judge has judged",
             where=name,
             expected="comparisons with verdicts of this judge and of people",
-            found=f"{found.judged} verdicts of the judge, none of them on comparisons that people have judged",
+            found=f"{judged.said} verdicts of the judge, none of them on comparisons that people have judged",
             hint="`palate judge label --source NAME` labels what raters see",
         )
-    told = audit_(found.seen, seed=seed)
     table = Table("what", "value", "95 % interval", "n", title=f"{name} beside people")
     rows_ = {
         "says what a person says": told.agreement,
@@ -177,13 +177,7 @@ def audit(judge: str = "", *, seed: int = 0, out: Project = Path(), database: st
     for what, figure in rows_.items():
         table.add_row(what, *_cells(figure))
     live.console.print(table)
-    print(f"{found.judged} comparisons judged by it; on {found.silent} more it would not say.")
-
-
-class _Found(NamedTuple):
-    seen: list[Seen]
-    judged: int
-    silent: int
+    print(f"{judged.said} comparisons judged by it; on {judged.silent} more it would not say.")
 
 
 def _named(journal: Journal, typed: str) -> str:
@@ -200,32 +194,11 @@ def _named(journal: Journal, typed: str) -> str:
     )
 
 
-def _found(journal: Journal, rater: str) -> _Found:
+def _seen(journal: Journal, rater: str) -> Iterator[Seen]:
     """What the judge and people said of the same comparisons."""
-    people = {id for id, one in rows.raters(journal).items() if one.kind != "model"}
-    told = judgements.judgements(journal)
-    own = {j.comparison: j.verdict for j in told if j.rater == rater}
-    voices = by_comparison([j for j in told if j.rater in people])
-    both = {id: verdict for id, verdict in own.items() if verdict is not Verdict.SKIP and id in voices}
-    said, texts, prompts = opinions.opinions(journal, rater), rows.completions(journal), rows.prompts(journal)
-    seen = []
-    for id, comparison in rows.some_comparisons(journal, both).items():
-        gap = len(texts[comparison.first].text) - len(texts[comparison.second].text)
-        shown = tuple(
-            1 - one.p_first if one.swapped else one.p_first for one in said.get(id, []) if one.p_first is not None
-        )
-        seen.append(
-            Seen(
-                comparison.prompt, prompts[comparison.prompt].kind, both[id], shown, _verdicts(voices[id]),
-                (gap > 0) - (gap < 0), next((one.principle for one in said.get(id, [])), ""),
-            )
-        )  # fmt: skip
-    silent = sum(verdict is Verdict.SKIP for verdict in own.values())
-    return _Found(seen, len(own) - silent, silent)
-
-
-def _verdicts(some: list[Judgement]) -> tuple[Verdict, ...]:
-    return tuple(j.verdict for j in some)
+    for one in beside.beside(journal, rater):
+        people = (one.first, one.second, one.tie)
+        yield Seen(one.prompt, one.kind, one.verdict, one.shown_first, people, one.gap, one.principle)
 
 
 def _cells(figure: Figure) -> tuple[str, str, str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from palate.cli.revise import constitution
 from palate.core.artefacts import MANIFEST, identify, read_manifest
 from palate.core.errors import ConfigError
 from palate.core.judges import Judge
@@ -12,11 +14,44 @@ from palate.evaluation.reward_judge import RewardJudge
 from palate.judging.labelling import BOTH
 from palate.judging.local_judge import LocalJudge
 from palate.judging.model_judge import ModelJudge
-from palate.judging.template import PAIRWISE, Template
+from palate.judging.template import PAIRWISE, Template, by_principle, pairwise
+from palate.judging.thinking import Thinking
 from palate.models import ensemble, load
 from palate.models.servers.conversations import Endpoint
 from palate.models.servers.conversations import named as find_model
 from palate.store.opinions import AIJudge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """What a model that judges is asked."""
+
+    principles: str = ""
+    """A file of principles, of which one is drawn for each comparison: Markdown, TOML or JSON. `default` takes the
+    constitution that Palate brings; `palate judge constitution` writes it down, to be edited."""
+    principles_per_pair: int = 1
+    """So many principles are drawn for each comparison, and the opinion is the mean of theirs."""
+    think: bool = False
+    """The model says what speaks for each side before its verdict is read; what it said is kept."""
+    clamp: tuple[float, float] = (0.4, 0.6)
+    """With --think: probabilities are held between these."""
+    think_tokens: int = 256
+    """With --think: longest thoughts."""
+
+    def __post_init__(self) -> None:
+        if self.principles_per_pair != 1 and not self.principles:
+            raise ConfigError("--principles-per-pair needs --principles", found=str(self.principles_per_pair))
+
+    @property
+    def template(self) -> Template:
+        """The words."""
+        thinking = None
+        if self.think:
+            low, high = self.clamp
+            thinking = Thinking(low=low, high=high, max_new_tokens=self.think_tokens)
+        if not self.principles:
+            return pairwise(thinking)
+        return by_principle(constitution(self.principles), each=self.principles_per_pair, thinking=thinking)
 
 
 class Chosen(NamedTuple):

@@ -90,6 +90,21 @@ class Constitution:
         """The principle by which something is judged: any with the same chance, always the same for the same key."""
         return random.Random(derive_seed(seed, "principle", self.id, key)).choice(self.principles)
 
+    def several(self, key: str, count: int, seed: int = 0) -> tuple[Principle, ...]:
+        """So many different ones, drawn likewise; of one, the one that `drawn` gives.
+
+        Raises:
+            ConfigError: there are not so many.
+        """
+        if not 1 <= count <= len(self.principles):
+            raise ConfigError(
+                "so many principles cannot be drawn", expected=f"1 to {len(self.principles)}", found=str(count)
+            )
+        if count == 1:
+            return (self.drawn(key, seed),)
+        drawn = random.Random(derive_seed(seed, "principles", self.id, key, count)).sample(self.principles, count)
+        return tuple(drawn)
+
     def named(self, id: str) -> Principle:
         """The principle of an id.
 

@@ -7,10 +7,13 @@ shows both orders and averages.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from palate.core.progress import SILENT, Progress
 from palate.core.records import Prompt
+
+TOGETHER: Final = " + "
+"""Between the principles of an opinion that is the mean of several."""
 
 
 class Pair(NamedTuple):
@@ -37,7 +40,7 @@ class Opinion(NamedTuple):
     """There is no opinion because the judge could not be asked; it may be asked again. A judge that was asked and
     would not say has not failed."""
     principle: str = ""
-    """By which it judged, if by one."""
+    """By which it judged, if by one; by several, with `TOGETHER` between them."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     """That the answer cost; 0 where nobody counts."""

@@ -9,7 +9,10 @@ from typing import Final
 
 import numpy as np
 
-_Z: Final = 1.959964
+Z: Final = 1.959964
+"""Standard errors on each side of a 95 % interval."""
+MANY: Final = 10_000
+"""Clusters from which the mean of them is normal, and nothing has to be drawn."""
 _IMAGINED: Final = 0.5
 """Clusters added to the spread of `share`, half of them 0 and half 1."""
 
@@ -25,20 +28,35 @@ class Figure:
 
 
 def mean(values: Sequence[float], clusters: Sequence[object] | None = None, *, seed: int = 0) -> Figure:
-    """Mean with a bootstrap interval; values of one cluster, such as a prompt, are resampled together."""
+    """Mean with a bootstrap interval; values of one cluster, such as a prompt, are resampled together.
+
+    Of more than `MANY` clusters the interval is the normal one of a ratio of sums, which a bootstrap would only draw.
+    """
     if len(values) == 0:
         return Figure(math.nan, math.nan, math.nan, 0)
-    keys = list(range(len(values))) if clusters is None else list(clusters)
-    index = {key: position for position, key in enumerate(dict.fromkeys(keys))}
-    sums, sizes = np.zeros(len(index)), np.zeros(len(index))
-    for key, value in zip(keys, values, strict=True):
-        sums[index[key]] += value
-        sizes[index[key]] += 1
+    value_N = np.asarray(values, dtype=float)
+    cluster_N = _numbered(len(values), clusters)
+    sums, sizes = np.bincount(cluster_N, value_N), np.bincount(cluster_N).astype(float)
+    value = float(sums.sum() / sizes.sum())
+    if len(sums) > MANY:
+        error = float(np.sqrt(((sums - value * sizes) ** 2).sum()) / sizes.sum())
+        return Figure(value, value - Z * error, value + Z * error, len(values))
     rng = np.random.default_rng(seed)
-    weights = rng.multinomial(len(index), np.full(len(index), 1 / len(index)), size=2000)
-    draws = (weights @ sums) / (weights @ sizes)
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return Figure(float(sums.sum() / sizes.sum()), float(low), float(high), len(values))
+    draws = []
+    for _ in range(8):  # parts of the same draws, so that they fit into memory
+        weights = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=250)
+        draws.append((weights @ sums) / (weights @ sizes))
+    low, high = np.quantile(np.concatenate(draws), [0.025, 0.975])
+    return Figure(value, float(low), float(high), len(values))
+
+
+def _numbered(count: int, clusters: Sequence[object] | None) -> np.ndarray:
+    """Clusters as numbers, in the order in which they come."""
+    if clusters is None:
+        return np.arange(count)
+    keys = clusters.tolist() if isinstance(clusters, np.ndarray) else list(clusters)
+    index = {key: position for position, key in enumerate(dict.fromkeys(keys))}
+    return np.array([index[key] for key in keys])
 
 
 def share(
@@ -106,8 +124,8 @@ def proportion(hits: int, n: int) -> Figure:
 
 def _wilson(p: float, n: float) -> tuple[float, float]:
     """Ends of Wilson's interval of a share of `n` coins."""
-    centre = (p + _Z * _Z / (2 * n)) / (1 + _Z * _Z / n)
-    half = _Z * math.sqrt(max(p * (1 - p), 0.0) / n + _Z * _Z / (4 * n * n)) / (1 + _Z * _Z / n)
+    centre = (p + Z * Z / (2 * n)) / (1 + Z * Z / n)
+    half = Z * math.sqrt(max(p * (1 - p), 0.0) / n + Z * Z / (4 * n * n)) / (1 + Z * Z / n)
     return min(max(centre - half, 0.0), p), max(min(centre + half, 1.0), p)
 
 

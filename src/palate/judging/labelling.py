@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from palate.core.judges import Judge, Opinion
@@ -84,13 +85,12 @@ def label(
         progress: Who listens.
     """
     name = opinions.enrol(journal, who)
-    left = opinions.waiting(journal, name, sources, orders=orders)
-    left = left[:at_most] if at_most else left
-    questions = [(one, swapped) for one in left for swapped in one.orders]
+    left = opinions.left(journal, name, sources, orders=orders)
+    left = left.first(at_most) if at_most else left
+    questions = ((one, swapped) for one in opinions.waiting(journal, left) for swapped in one.orders)
     ledger = Ledger()
-    progress.start(f"{who.name} judges", len(questions))
-    for start in range(0, len(questions), at_once):
-        some = questions[start : start + at_once]
+    progress.start(f"{who.name} judges", left.questions)
+    while some := list(islice(questions, at_once)):
         told = judge.judge([one.pair.swapped if swapped else one.pair for one, swapped in some])
         opinions.add(
             journal,
@@ -100,7 +100,7 @@ def label(
         )
         for one in told:
             ledger.note(one)
-        progress.advance(start + len(some))
+        progress.advance(ledger.asked)
     progress.finish()
     return ledger
 

@@ -11,11 +11,13 @@ import torch
 from palate.core.errors import DataError
 from palate.core.judges import Opinion, Pair
 from palate.core.progress import SILENT, Progress
+from palate.core.records import Prompt
+from palate.judging.asking import Thought, answered
 from palate.judging.template import PAIRWISE, Template
-from palate.models import chat, load
+from palate.models import chat, load, sampling
 from palate.models.batch import completion_logprobs
 from palate.models.layout import longest_row
-from palate.models.tokenizers import pad_id_of
+from palate.models.tokenizers import ends_of, pad_id_of
 
 VERDICTS: Final = ("A", "B", "tie")
 """As the template asks for them. Each is read as a whole answer, with its end."""
@@ -27,7 +29,8 @@ _ANY_LENGTH: Final = 1 << 30
 class LocalJudge:
     """P(first is better) = P(A) + ½ P(tie), over the three verdicts.
 
-    A pair whose question is longer than the model's context has no opinion, and says so.
+    A pair whose question is longer than the model's context has no opinion, and says so. With a template that asks for
+    thoughts, the model writes them first, and the verdicts are read behind them.
 
     Args:
         folder: Any causal model; its weights are loaded when it is first asked.
@@ -52,12 +55,12 @@ class LocalJudge:
         progress.start(f"{self.name} judges", len(pairs))
         found: list[Opinion] = []
         for start in range(0, len(pairs), _AT_ONCE):
-            found += self._opinions(pairs[start : start + _AT_ONCE])
+            found += answered(self.template, pairs[start : start + _AT_ONCE], self._opinions, self._thoughts)
             progress.advance(len(found))
         progress.finish()
         return found
 
-    def _opinions(self, pairs: Sequence[Pair]) -> list[Opinion]:
+    def _opinions(self, questions: Sequence[Prompt]) -> list[Opinion]:
         assert self._loaded is not None
         model, tokenizer = self._loaded
         room = longest_row(model, _ANY_LENGTH)
@@ -65,15 +68,15 @@ class LocalJudge:
         prompts: list[list[int]] = []
         completions: list[list[int]] = []
         fit: list[int] = []
-        for number, pair in enumerate(pairs):
+        for number, question in enumerate(questions):
             try:
-                asked, said, _ = chat.encode_answers(tokenizer, self.template.asked(pair), VERDICTS)
+                asked, said, _ = chat.encode_answers(tokenizer, question, VERDICTS)
             except DataError as error:
                 found[number] = Opinion(None, error.what)
                 continue
             tokens = len(asked) + max(map(len, said))
             if tokens > room:
-                found[number] = Opinion(None, f"{tokens} tokens are more than the {room} of its context")
+                found[number] = _too_long(tokens, room)
                 continue
             fit.append(number)
             prompts += [asked] * len(said)
@@ -83,4 +86,31 @@ class LocalJudge:
             told = rows[place * len(VERDICTS) : (place + 1) * len(VERDICTS)]
             logprobs_3 = torch.stack([row.double().sum() for row in told]).cpu()
             found[number] = Opinion(float(torch.softmax(logprobs_3, dim=0) @ _WORTH))
-        return [found[number]._replace(principle=self.template.principle_of(pair)) for number, pair in enumerate(pairs)]
+        return [found[number] for number in range(len(questions))]
+
+    def _thoughts(self, questions: Sequence[Prompt]) -> list[Thought]:
+        """The likeliest, token by token, so that the same question is thought of in the same way."""
+        assert self._loaded is not None
+        assert self.template.thinking is not None
+        model, tokenizer = self._loaded
+        room, longest = longest_row(model, _ANY_LENGTH), self.template.thinking.max_new_tokens
+        found: dict[int, Thought] = {}
+        fit: dict[int, list[int]] = {}
+        for number, question in enumerate(questions):
+            try:
+                asked = chat.encode_prompt(tokenizer, question)
+            except DataError as error:
+                found[number] = Thought("", Opinion(None, error.what))
+                continue
+            if len(asked) + longest > room:
+                found[number] = Thought("", _too_long(len(asked) + longest, room))
+            else:
+                fit[number] = asked
+        ends = ends_of(tokenizer).ids
+        said = sampling.sample(model, list(fit.values()), eos_id=ends, max_new_tokens=longest, temperature=0.0)
+        found |= {number: Thought(chat.decode(tokenizer, row.tokens)) for number, row in zip(fit, said, strict=True)}
+        return [found[number] for number in range(len(questions))]
+
+
+def _too_long(tokens: int, room: int) -> Opinion:
+    return Opinion(None, f"{tokens} tokens are more than the {room} of its context")

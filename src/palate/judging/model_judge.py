@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from palate.core.judges import Opinion, Pair
 from palate.core.progress import SILENT, Progress
 from palate.core.records import Prompt
+from palate.judging.asking import Thought, answered
 from palate.judging.reading import p_first
 from palate.judging.template import PAIRWISE, Template
 from palate.models.servers.conversations import Endpoint, Reply, ask
@@ -42,12 +44,27 @@ class ModelJudge:
     def judge(self, pairs: Sequence[Pair], progress: Progress = SILENT) -> list[Opinion]:
         """One opinion a pair, many asked at once."""
         progress.start(f"{self.name} judges", len(pairs))
-        asked = [self.template.asked(pair) for pair in pairs]
-        replies = ask(self.endpoint, asked, alternatives=_ALTERNATIVES, report=progress.advance)
-        replies = self._without_logprobs(asked, replies)
+
+        def read(questions: list[Prompt]) -> list[Opinion]:
+            replies = ask(self.endpoint, questions, alternatives=_ALTERNATIVES, report=progress.advance)
+            return [opinion(reply) for reply in self._without_logprobs(questions, replies)]
+
+        found = answered(self.template, pairs, read, self._thoughts)
         progress.finish()
-        principles = [self.template.principle_of(pair) for pair in pairs]
-        return [opinion(reply)._replace(principle=p) for reply, p in zip(replies, principles, strict=True)]
+        return found
+
+    def _thoughts(self, questions: list[Prompt]) -> list[Thought]:
+        assert self.template.thinking is not None
+        replies = ask(replace(self.endpoint, max_tokens=self.template.thinking.max_new_tokens), questions)
+        return [
+            Thought(
+                reply.text,
+                opinion(reply) if reply.error else None,
+                prompt_tokens=reply.prompt_tokens,
+                completion_tokens=reply.completion_tokens,
+            )
+            for reply in replies
+        ]
 
     def _without_logprobs(self, asked: Sequence[Prompt], replies: list[Reply]) -> list[Reply]:
         """Ask once more, more simply, what the server would not take."""

@@ -98,7 +98,8 @@ def aggregate(
             what is believed from all comparisons together.
         minimum: Raters with a direction or a tie that are needed.
         prior: Of a soft label; see `soft_label`.
-        believed: For a label of `MODELS`, the probability that the first is better.
+        believed: The probability that the first is better, where it comes from elsewhere: a label of `MODELS` needs
+            it, and with any other it stands in place of the votes'.
 
     Raises:
         ConfigError: there is no such label, or nothing is believed where it must be.
@@ -113,9 +114,9 @@ def aggregate(
     leader = majority(judgements)
     if label == "majority" and leader not in (Verdict.FIRST, Verdict.SECOND):
         return "no majority"
-    if label in MODELS:
-        if believed is None:
-            raise ConfigError(f"the label {label} needs all comparisons", hint="see palate.preferences.recommend")
+    if label in MODELS and believed is None:
+        raise ConfigError(f"the label {label} needs all comparisons", hint="see palate.preferences.recommend")
+    if believed is not None:
         p_first = believed
     else:
         p_first = soft_label(first, second, tie, prior=prior) if label == "soft" else float(leader is Verdict.FIRST)

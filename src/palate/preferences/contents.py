@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from palate.preferences.aggregate import MODELS, PRIOR, aggregate
 from palate.preferences.recommend import believe
 from palate.preferences.voices import by_comparison, counted
 from palate.preferences.votes import votes_of
-from palate.store import consents, rows
+from palate.store import consents, opinions, rows
 from palate.store.journal import Journal
 from palate.store.judgements import judgements as stored_judgements
 from palate.store.judgements import without_superseded
@@ -55,6 +55,8 @@ class Contents:
     """Why labels were made as they were, where the data decided."""
     groups: dict[str, str] = field(default_factory=dict)
     """Of each rater who judged and told one, their group."""
+    said: dict[str, float] = field(default_factory=dict)
+    """Of comparisons whose label is what models said, how probable they think it that the first side is better."""
 
     @property
     def unfinished(self) -> set[str]:
@@ -73,6 +75,7 @@ class Contents:
                 "kinds": [_kind(p) for p in self.preferences],
                 # They came later: where nobody told one, ids stay what they were.
                 **({"groups": dict(sorted(self.groups.items()))} if self.groups else {}),
+                **({"said": [[id, repr(p)] for id, p in sorted(self.said.items())]} if self.said else {}),
             },
         )
 
@@ -85,6 +88,7 @@ def collect(
     minimum: int = 1,
     prior: float = PRIOR,
     models: str = "apart",
+    soft_models: bool = False,
     raters: Callable[[str], bool] | None = None,
     progress: Progress = SILENT,
 ) -> Contents:
@@ -98,6 +102,7 @@ def collect(
         minimum: See `aggregate`.
         prior: See `aggregate`.
         models: One of `VERDICTS_OF_MODELS`.
+        soft_models: What models alone have judged is labelled by the probability that they named, not by their verdict.
         raters: Only judgements of the raters for whom it is true; of all when not given.
         progress: Who listens.
     """
@@ -107,6 +112,7 @@ def collect(
         prompts, completions = rows.prompts(journal), rows.completions(journal)
         withdrawn = consents.withdrawn(journal)
         told_groups = {rater.id: rater.group for rater in rows.raters(journal).values() if rater.group}
+        sure = opinions.probabilities(journal, sources) if soft_models else {}
     closed = {c.id for c in comparisons if not withdrawn.isdisjoint((c.first, c.second))}
     if closed:
         # Neither the dataset nor the file of judgements beside it may hold what they said.
@@ -118,6 +124,7 @@ def collect(
     judgements = counted(written)
     groups = by_comparison(judgements)
     believed, reason = _believed(written, label, prior)
+    said = {id: p for id, given in groups.items() if (p := _said(given, sure)) is not None} if soft_models else {}
     shown = {c.id: (completions[c.first], completions[c.second]) for c in comparisons}
     preferences, policies, dropped = [], [], Counter[str]({"consent taken back": len(closed)} if closed else {})
     progress.start("aggregating", len(comparisons))
@@ -128,7 +135,7 @@ def collect(
             "label": label,
             "minimum": minimum,
             "prior": prior,
-            "believed": believed.get(comparison.id),
+            "believed": said.get(comparison.id, believed.get(comparison.id)),
         }
         result = aggregate(comparison, prompts[comparison.prompt], (first.text, second.text), given, **told)
         if isinstance(result, str):
@@ -152,6 +159,7 @@ def collect(
         prompts={c.prompt: prompts[c.prompt] for c in comparisons},
         reason=reason,
         groups={rater: told_groups[rater] for rater in sorted({j.rater for j in written} & told_groups.keys())},
+        said={p.comparison: said[p.comparison] for p in preferences if p.comparison in said},
     )
 
 
@@ -167,6 +175,12 @@ def heeded(written: list[Judgement], models: str) -> list[Judgement]:
         return asked
     known = by_comparison(people)
     return [j for j in written if j.task != MODEL or j.comparison not in known]
+
+
+def _said(given: Sequence[Judgement], sure: Mapping[tuple[str, str], float]) -> float | None:
+    """The mean of what models said of a comparison; None where a person judged it too, or a verdict came without."""
+    said = [sure.get((j.rater, j.comparison)) if j.task == MODEL else None for j in given]
+    return None if None in said else sum(p for p in said if p is not None) / len(said)
 
 
 def _believed(written: list[Judgement], label: str, prior: float) -> tuple[dict[str, float], str]:

@@ -48,6 +48,8 @@ class SnapshotConfig:
     """What may not come in."""
     models: str = "apart"
     """What becomes of verdicts of models, one of `VERDICTS_OF_MODELS`."""
+    soft_models: bool = False
+    """Whether what models alone have judged is labelled by the probability that they named, not by their verdict."""
 
     def __post_init__(self) -> None:
         dataset.check_fraction(self.heldout_fraction)
@@ -62,6 +64,12 @@ class SnapshotConfig:
         if self.models not in VERDICTS_OF_MODELS:
             raise ConfigError(
                 "verdicts of models cannot be used so", expected=", ".join(VERDICTS_OF_MODELS), found=self.models
+            )
+        if self.soft_models and (self.models == "apart" or self.label != "soft"):
+            raise ConfigError(
+                "--soft needs models' word, and a label that is not of all comparisons at once",
+                expected="--models with, gaps or alone, and --label soft",
+                found=f"--models {self.models} --label {self.label}",
             )
         if not 0 <= self.agreed <= 1:
             raise ConfigError("--agreed is out of range", expected="0 to 1", found=str(self.agreed))
@@ -137,6 +145,7 @@ def _collect(journal: Journal, config: SnapshotConfig, progress: Progress, *, he
         minimum=config.minimum_judgements,
         prior=config.prior,
         models=config.models,
+        soft_models=config.soft_models,
         raters=on_side if config.heldout_raters else None,
         progress=progress,
     )
@@ -182,6 +191,11 @@ def _rows(contents: Contents) -> Iterator[dict[str, object]]:
 
 def _notes(contents: Contents, config: SnapshotConfig, unseen: Contents | None) -> list[str]:
     notes = [f"Labels: {contents.reason}"] if contents.reason else []
+    if config.soft_models:
+        notes.append(
+            f"{len(contents.said)} of {len(contents.preferences)} labels are the probability that models named; "
+            "the others are made of votes."
+        )
     if config.agreed:
         notes.append(f"Only comparisons of which at least {config.agreed:.0%} of votes agree are in.")
     if unseen is not None:
@@ -221,7 +235,7 @@ def _manifest(
 
 def _settings(config: SnapshotConfig) -> dict[str, object]:
     """All settings; those that came later only where somebody set them, so that ids stay what they were."""
-    later = ("heldout_raters", "agreed", "gates", "models")
+    later = ("heldout_raters", "agreed", "gates", "models", "soft_models")
     plain = {f.name for f in fields(config) if f.name in later and getattr(config, f.name) == f.default}
     return {name: value for name, value in asdict(config).items() if name not in plain}
 

@@ -7,13 +7,14 @@ reads its verdicts too; what it said in which order, and how surely, stands besi
 from __future__ import annotations
 
 import json
+from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, or_, select
 
 from palate.core.errors import DataError
 from palate.core.ids import content_id
@@ -27,6 +28,8 @@ from palate.store.writing import put
 TASK: Final = "model"
 TIE: Final = 0.05
 """An opinion is a tie this near to ½: so near are two orders that say the opposite as surely."""
+_FETCH: Final = 20_000
+_PAGE: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,24 @@ class Said:
     said_at: str = ""
 
 
+class Left(NamedTuple):
+    """What a judge has still to say, small enough for millions of comparisons."""
+
+    seqs: array[int]
+    """Places of comparisons in the journal."""
+    orders: list[tuple[bool, ...]]
+    """Of each, the orders in which it is still to be shown."""
+
+    @property
+    def questions(self) -> int:
+        """A comparison in one order is one."""
+        return sum(map(len, self.orders))
+
+    def first(self, count: int) -> Left:
+        """So many of them."""
+        return Left(self.seqs[:count], self.orders[:count])
+
+
 class Waiting(NamedTuple):
     """A comparison that a judge has not finished with."""
 
@@ -96,10 +117,8 @@ def judges(journal: Journal) -> dict[str, AIJudge]:
     }
 
 
-def waiting(
-    journal: Journal, judge: str, sources: Sequence[str] = (), *, orders: Sequence[bool] = (False, True)
-) -> list[Waiting]:
-    """Comparisons of which a judge has not said all, in the order in which they came.
+def left(journal: Journal, judge: str, sources: Sequence[str] = (), *, orders: Sequence[bool] = (False, True)) -> Left:
+    """Comparisons of which a judge has not said all, in the order in which they came; their texts are not read.
 
     Args:
         journal: The journal.
@@ -107,23 +126,30 @@ def waiting(
         sources: Only of these; of all when none is named.
         orders: In which the sides are to be shown.
     """
-    told = schema.ai_opinion
+    shown, told = schema.comparison, schema.ai_opinion
+    whose = (told.c.comparison == shown.c.id, told.c.judge == judge)
+    open_ = [~select(told.c.seq).where(*whose, told.c.swapped == int(order)).exists() for order in orders]
+    query = select(shown.c.seq, *(one.label(f"open_{place}") for place, one in enumerate(open_))).where(or_(*open_))
+    query = query.where(shown.c.source.in_(sources)) if sources else query
+    found = Left(array("q"), [])
+    known: dict[tuple[bool, ...], tuple[bool, ...]] = {}
     with journal.reading() as connection:
-        done: dict[str, set[bool]] = defaultdict(set)
-        for row in connection.execute(select(told.c.comparison, told.c.swapped).where(told.c.judge == judge)):
-            done[row.comparison].add(bool(row.swapped))
-        query = _SHOWN.where(schema.comparison.c.source.in_(sources)) if sources else _SHOWN
-        return [
-            Waiting(
-                row.id,
-                Pair(
-                    Prompt.from_dicts(json.loads(row.messages), row.kind, row.language), row.first_text, row.second_text
-                ),
-                left,
-            )
-            for row in connection.execute(query)
-            if (left := tuple(order for order in orders if order not in done[row.id]))
-        ]
+        for seq, *still in connection.execute(query.order_by(shown.c.seq).execution_options(yield_per=_FETCH)):
+            of = tuple(order for order, it_is in zip(orders, still, strict=True) if it_is)
+            found.seqs.append(seq)
+            found.orders.append(known.setdefault(of, of))
+    return found
+
+
+def waiting(journal: Journal, left: Left) -> Iterator[Waiting]:
+    """Those comparisons with their texts, of which a few hundred are read at a time."""
+    for start in range(0, len(left.seqs), _PAGE):
+        orders = dict(zip(left.seqs[start : start + _PAGE], left.orders[start : start + _PAGE], strict=True))
+        with journal.reading() as connection:
+            found = connection.execute(_SHOWN.where(schema.comparison.c.seq.in_(list(orders)))).all()
+        for row in found:
+            prompt = Prompt.from_dicts(json.loads(row.messages), row.kind, row.language)
+            yield Waiting(row.id, Pair(prompt, row.first_text, row.second_text), orders[row.seq])
 
 
 def add(journal: Journal, judge: str, said: Sequence[Said], *, orders: Sequence[bool] = (False, True)) -> int:
@@ -148,10 +174,40 @@ def add(journal: Journal, judge: str, said: Sequence[Said], *, orders: Sequence[
     return new
 
 
+def counts(journal: Journal) -> dict[str, int]:
+    """By judge, of how many comparisons it has spoken."""
+    table = schema.ai_opinion
+    query = select(table.c.judge, func.count(table.c.comparison.distinct())).group_by(table.c.judge)
+    with journal.reading() as connection:
+        return {judge: int(count) for judge, count in connection.execute(query)}
+
+
 def opinions(journal: Journal, judge: str) -> dict[str, list[Said]]:
     """All that a judge said, by comparison."""
     with journal.reading() as connection:
         return _said(connection, judge)
+
+
+def probabilities(journal: Journal, sources: Sequence[str] = ()) -> dict[tuple[str, str], float]:
+    """By judge and comparison, how probable it is to them that the first side is better: the mean over orders.
+
+    A comparison on which a judge would not say in one of the orders is left out, as in `p_first`.
+
+    Args:
+        journal: The journal.
+        sources: Only of comparisons of these sources; of all when none is named.
+    """
+    told = schema.ai_opinion
+    query = (
+        select(told.c.judge, told.c.comparison, func.avg(told.c.p_first))
+        .group_by(told.c.judge, told.c.comparison)
+        .having(func.count() == func.count(told.c.p_first))
+    )
+    if sources:
+        shown = schema.comparison
+        query = query.join(shown, shown.c.id == told.c.comparison).where(shown.c.source.in_(sources))
+    with journal.reading() as connection:
+        return {(judge, comparison): float(p) for judge, comparison, p in connection.execute(query)}
 
 
 def p_first(said: Iterable[Said]) -> float | None:
@@ -230,7 +286,13 @@ def _row(judge: str, one: Said, now: str) -> dict[str, object]:
 
 _ONE, _OTHER = schema.completion.alias("one"), schema.completion.alias("other")
 _SHOWN = (
-    select(schema.comparison.c.id, schema.prompt.c.messages, schema.prompt.c.kind, schema.prompt.c.language)
+    select(
+        schema.comparison.c.seq,
+        schema.comparison.c.id,
+        schema.prompt.c.messages,
+        schema.prompt.c.kind,
+        schema.prompt.c.language,
+    )
     .add_columns(_ONE.c.text.label("first_text"), _OTHER.c.text.label("second_text"))
     .join(schema.prompt, schema.prompt.c.id == schema.comparison.c.prompt)
     .join(_ONE, _ONE.c.id == schema.comparison.c.first)

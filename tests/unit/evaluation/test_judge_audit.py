@@ -3,17 +3,17 @@
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palate.core.records import Verdict
-from palate.evaluation.judge_audit import Seen, audit
+from palate.evaluation.judge_audit import Seen, audit, votes
 
 A, B, TIE = Verdict.FIRST, Verdict.SECOND, Verdict.TIE
 
 
 def seen(number, judge, people, *, shown=(), longer=0, category="plan"):
-    return Seen(f"p{number}", category, judge, tuple(shown), tuple(people), longer)
+    return Seen(f"p{number}", category, judge, sum(shown) / 2 if len(shown) == 2 else None, votes(people), longer)
 
 
 def test_by_hand():
@@ -75,12 +75,41 @@ verdicts = st.sampled_from([A, B, TIE])
 flip = {A: B, B: A, TIE: TIE}
 
 
+@settings(deadline=None, max_examples=30)  # each draws thousands of times
 @given(st.lists(st.tuples(verdicts, st.lists(verdicts, min_size=1, max_size=4)), min_size=1, max_size=12))
 def test_which_side_is_called_first_makes_no_difference(rows):
     one = audit([seen(i, j, people) for i, (j, people) in enumerate(rows)])
     other = audit([seen(i, flip[j], [flip[p] for p in people]) for i, (j, people) in enumerate(rows)])
     assert one.agreement == other.agreement
     assert one.kappa.value == pytest.approx(other.kappa.value, nan_ok=True)
+
+
+def test_of_very_many_prompts_the_interval_is_that_of_the_bootstrap(monkeypatch):
+    """Twice: with draws, and as if they were too many to draw."""
+    rng = random.Random(2)
+    some = []
+    for i in range(900):
+        people = [rng.choice([A, A, B, TIE]) for _ in range(3)]
+        judge = people[0] if rng.random() < 0.5 else rng.choice([A, B])
+        shown = (rng.random(), rng.random())
+        some.append(seen(i // 2, judge, people, shown=shown, longer=rng.choice([-1, 0, 1])))
+    drawn = audit(some)
+    for module in ("statistics", "judge_audit"):
+        monkeypatch.setattr(f"palate.evaluation.{module}.MANY", 10)
+    normal = audit(iter(some))
+    for name in ("agreement", "people", "kappa", "position", "length"):
+        one, other = getattr(drawn, name), getattr(normal, name)
+        assert (one.value, one.n) == (pytest.approx(other.value), other.n)
+        width = one.high - one.low
+        assert width > 0
+        # 1,000 draws know an end of the interval to about a twentieth of its width.
+        assert abs(one.low - other.low) < 0.12 * width
+        assert abs(one.high - other.high) < 0.12 * width
+
+
+def test_an_opinion_by_several_principles_counts_for_each():
+    told = audit([seen(0, A, [A])._replace(principle="kind + brief"), seen(1, A, [B])._replace(principle="brief")])
+    assert {name: figure.value for name, figure in told.principles.items()} == {"brief": 0.5, "kind": 1}
 
 
 def test_nothing_to_see_is_no_figure():

@@ -78,6 +78,7 @@ def test_by_principle_both_orders_are_judged_by_the_same_one_and_it_is_told(fold
     assert [one.principle for one in told] == [one.principle for one in swapped]
     assert {one.principle for one in told} == {p.id for p in ours.principles}
     for pair, one in zip(pairs, told, strict=True):
-        assert ours.named(one.principle).text in template.asked(pair).messages[-1].content
+        (question,) = template.questions(pair)
+        assert ours.named(one.principle).text in question.prompt.messages[-1].content
     other = ByPrinciple(name="p", instruction="judge.", question=template.question, constitution=parse("- be x", ".md"))
     assert template.id != other.id

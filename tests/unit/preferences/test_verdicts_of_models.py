@@ -78,3 +78,62 @@ def test_what_cannot_be_is_refused(journal, tmp_path):
         SnapshotConfig(models="somehow")
     with pytest.raises(DataError, match="no preference"):
         frozen(journal, tmp_path, models="alone")
+
+
+def spoken(journal, named, rater="judge"):
+    """A judge who names probabilities, one of each order, of the first comparisons."""
+    who = opinions.enrol(journal, AIJudge(name=rater, model=rater))
+    made = rows.comparisons(journal)
+    told = [
+        Said(comparison=c.id, swapped=swapped, p_first=p)
+        for c, both in zip(made, named, strict=False)
+        for swapped, p in zip((False, True), both, strict=True)
+    ]
+    opinions.add(journal, who, told)
+    return who
+
+
+def labels(folder):
+    """Probability of the answer `one`, by number of the question."""
+    found = dataset.load_preferences(folder)
+    return {int(p.prompt.text.split()[1]): round(p.p_chosen if p.chosen == "one" else 1 - p.p_chosen, 9) for p in found}
+
+
+def test_soft_the_probability_is_the_label_and_no_tie_band_and_no_imagined_votes(journal, tmp_path):
+    spoken(journal, [(0.6, 0.8), (0.1, 0.1), (0.9, 0.14), (0.5, 0.5)])
+    folder, _ = frozen(journal, tmp_path, models="alone", soft_models=True)
+    assert labels(folder) == {0: 0.7, 1: 0.1, 2: 0.52, 3: 0.5}
+    assert read_manifest(folder).config["soft_models"] is True
+    assert "4 of 4 labels are the probability that models named" in (folder / "card.md").read_text()
+    hard, _ = frozen(journal, tmp_path, models="alone")
+    assert labels(hard) == {0: 0.833333333, 1: 0.166666667, 2: 0.5, 3: 0.5}
+    assert "soft_models" not in read_manifest(hard).config
+
+
+def test_soft_two_models_are_averaged_and_a_person_makes_it_votes(journal, tmp_path):
+    spoken(journal, [(0.1, 0.1)] * COUNT)
+    spoken(journal, [(0.8, 1.0)] * COUNT, "another")
+    gaps, _ = frozen(journal, tmp_path, models="gaps", soft_models=True)
+    assert labels(gaps) == {n: 0.833333333 if n < COUNT // 2 else 0.5 for n in range(COUNT)}
+    every, _ = frozen(journal, tmp_path, models="with", soft_models=True)
+    # Two of three voices for the first, and the imagined ones: 2.25 of 3.5.
+    assert labels(every) == {n: 0.642857143 if n < COUNT // 2 else 0.5 for n in range(COUNT)}
+
+
+def test_soft_the_content_is_another_when_only_a_probability_is(tmp_path, journal):
+    spoken(journal, [(0.7, 0.7)])
+    mine, _ = frozen(journal, tmp_path, models="alone", soft_models=True)
+    with Journal.open(tmp_path / "other.db") as other:
+        made = rows.comparisons(journal)
+        rows.add_prompts(other, rows.prompts(journal).values())
+        rows.add_completions(other, rows.completions(journal).values())
+        rows.add_comparisons(other, made)
+        spoken(other, [(0.8, 0.8)])
+        theirs, _ = frozen(other, tmp_path, models="alone", soft_models=True)
+    assert read_manifest(mine).inputs != read_manifest(theirs).inputs
+
+
+@pytest.mark.parametrize("more", [{"models": "apart"}, {"models": "alone", "label": "majority"}])
+def test_soft_needs_models_and_a_label_of_its_own(more):
+    with pytest.raises(ConfigError, match="--soft"):
+        SnapshotConfig(soft_models=True, **more)

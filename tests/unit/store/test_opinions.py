@@ -58,12 +58,26 @@ def test_said_again_changes_nothing(journal, judge, made):
 
 def test_what_waits_is_what_was_not_said(journal, judge, made):
     opinions.add(journal, judge, [said(made[0], False, 0.8), said(made[1], False, 0.8), said(made[1], True, 0.8)])
-    left = {one.comparison: one.orders for one in opinions.waiting(journal, judge)}
-    assert left == {made[0].id: (True,), **{one.id: (False, True) for one in made[2:]}}
-    (first,) = [one for one in opinions.waiting(journal, judge) if one.comparison == made[0].id]
+    left = opinions.left(journal, judge)
+    waiting = list(opinions.waiting(journal, left))
+    assert {one.comparison: one.orders for one in waiting} == {
+        made[0].id: (True,),
+        **{one.id: (False, True) for one in made[2:]},
+    }
+    assert left.questions == 1 + 2 * len(made[2:])
+    assert list(opinions.waiting(journal, left.first(1))) == waiting[:1]
+    (first,) = [one for one in waiting if one.comparison == made[0].id]
     texts = rows.completions(journal)
     assert (first.pair.first, first.pair.second) == (texts[made[0].first].text, texts[made[0].second].text)
-    assert opinions.waiting(journal, judge, ["no such source"]) == []
+    assert opinions.left(journal, judge, ["no such source"]).questions == 0
+    one_order = opinions.left(journal, judge, orders=[False])
+    assert [one.comparison for one in opinions.waiting(journal, one_order)] == [one.id for one in made[2:]]
+    assert opinions.counts(journal) == {judge: 2}
+
+
+def test_more_than_a_page_of_them_is_waiting_in_their_order(journal, judge, made, monkeypatch):
+    monkeypatch.setattr(opinions, "_PAGE", 3)
+    assert [one.comparison for one in opinions.waiting(journal, opinions.left(journal, judge))] == [c.id for c in made]
 
 
 def test_it_takes_no_place_in_the_queue(journal, judge, made):

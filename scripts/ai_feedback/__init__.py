@@ -1,0 +1,1 @@
+"""Cells of `make ai-feedback-figures`: feedback from models, measured."""
