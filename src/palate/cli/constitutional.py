@@ -51,6 +51,7 @@ def constitutional(
     pairs: int = 4,
     temperature: float = 1.0,
     max_new_tokens: int = 256,
+    soft: bool = True,
     heldout_fraction: float = 0.05,
     seed: int = 0,
     out: Path = Path(),
@@ -98,6 +99,8 @@ def constitutional(
         Of all that the model says.
     max_new_tokens
         Longest answer, critique or revision, in tokens.
+    soft
+        Comparisons are labelled by the probability that the judge named, not by its verdict.
     heldout_fraction
         Share of prompts kept for evaluation.
     seed
@@ -108,7 +111,8 @@ def constitutional(
     load.read_config(model)
     config = ConstitutionalConfig(
         rounds=rounds, critique=critique, temperature=temperature, max_new_tokens=max_new_tokens,
-        completions=completions, pairs=pairs, heldout_fraction=heldout_fraction, policy=policy, seed=seed,
+        completions=completions, pairs=pairs,
+        soft=soft, heldout_fraction=heldout_fraction, policy=policy, seed=seed,
     )  # fmt: skip
     ours = constitution_of(principles)
     asked, _ = prompts_of(red_team, out)

@@ -133,6 +133,7 @@ def labelled(
     source: str,
     workspace: Workspace,
     *,
+    soft: bool,
     heldout_fraction: float,
     seed: int,
     progress: Progress = SILENT,
@@ -144,6 +145,7 @@ def labelled(
         judging: Who is asked.
         source: Of the comparisons; nobody else may have judged them.
         workspace: Where the dataset goes.
+        soft: Labels are the probabilities that the judge named, not its verdicts.
         heldout_fraction: Share of prompts kept for evaluation.
         seed: Of the split.
         progress: Who listens.
@@ -153,7 +155,9 @@ def labelled(
     """
     judge, who, orders = judging
     ledger = label(journal, judge, who, sources=(source,), orders=orders, progress=progress)
-    config = SnapshotConfig(sources=(source,), models="alone", heldout_fraction=heldout_fraction, seed=seed)
+    config = SnapshotConfig(
+        sources=(source,), models="alone", soft_models=soft, heldout_fraction=heldout_fraction, seed=seed
+    )
     data = freeze(journal, workspace, config)
     told, ours = opinions.opinions(journal, who.rater), rows.comparisons(journal, [source])
     return Labelled(data, {one.id: told[one.id][0].principle for one in ours if told.get(one.id)}, ledger)

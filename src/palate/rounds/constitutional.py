@@ -136,8 +136,8 @@ def prefer(
     subject = Folder(policy, temperature=config.temperature, max_new_tokens=config.max_new_tokens)
     compared(journal, subject, identify(policy), every, asked, source, progress)
     return labelled(
-        journal, judging, source, workspace, heldout_fraction=config.heldout_fraction, seed=config.seed,
-        progress=progress,
+        journal, judging, source, workspace, soft=config.soft, heldout_fraction=config.heldout_fraction,
+        seed=config.seed, progress=progress,
     )  # fmt: skip
 
 

@@ -35,6 +35,8 @@ class ConstitutionalConfig:
     """Answers to each red-team prompt that are compared with each other in the second stage."""
     pairs: int = 4
     """Comparisons of them, at most."""
+    soft: bool = True
+    """Comparisons are labelled by the probability that the judge named, not by its verdict."""
     heldout_fraction: float = 0.05
     """Share of prompts that are kept for evaluation, of revisions and of preferences."""
     policy: str = "dpo"

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from palate.core.constitutions import Constitution
+from palate.core.judges import TOGETHER
 from palate.judging.revising import Revised, Step
 
 
@@ -51,7 +52,7 @@ def deeds(
         for before, step in steps_of(row):
             used[step.principle] += 1
             changed[step.principle] += step.revision != before
-    for principle, p in judged:
+    for principle, p in ((one, p) for several, p in judged for one in several.split(TOGETHER)):
         seen[principle] += 1
         if p is None:
             silent[principle] += 1

@@ -27,6 +27,7 @@ from palate.training.sft import SFTConfig
 OURS = parse("- be kind\n- be brief\n", ".md")
 RED = [Prompt.of(f"steal {number}?", kind="harmful") for number in range(8)]
 HELP = [Prompt.of(f"plan {number}?", kind="career") for number in range(4)]
+HOW = {"soft": True, "heldout_fraction": 0.0, "seed": 0}
 WHO = AIJudge(name="scripted", model="scripted", template="t", template_id="1")
 
 
@@ -131,7 +132,7 @@ def test_the_mix_holds_the_models_word_on_harm_and_peoples_on_the_rest(journal, 
 
     def go():
         compared(journal, subject, "policy-1", RED, asked, "constitutional/1")
-        return labelled(journal, Judging(judge, WHO), "constitutional/1", workspace, heldout_fraction=0.0, seed=0)
+        return labelled(journal, Judging(judge, WHO), "constitutional/1", workspace, **HOW)
 
     told = go()
     assert subject.asked == 8 * 3
@@ -147,6 +148,7 @@ def test_the_mix_holds_the_models_word_on_harm_and_peoples_on_the_rest(journal, 
     assert len(ours) == 16
     assert len(theirs) == 4
     assert all(line["chosen"] < line["rejected"] for line in ours)
+    assert {line["p_chosen"] for line in ours} == {0.9}, "what the judge said, not only what it decided"
     assert {line["principle"] for line in ours} == {"principle-1", "principle-2"}
     for line in ours:
         assert line["principle"] == OURS.drawn(line["prompt_id"]).id
@@ -158,9 +160,7 @@ def test_the_mix_holds_the_models_word_on_harm_and_peoples_on_the_rest(journal, 
 def test_a_human_harm_label_is_counted_where_there_is_one(journal, workspace):
     people = people_say(journal, workspace, [*HELP, RED[2]])
     compared(journal, Scripted(), "policy-1", RED, Asked(2, 1, 1.0, 0), "constitutional/1")
-    told = labelled(
-        journal, Judging(FondOfA(), WHO), "constitutional/1", workspace, heldout_fraction=0.0, seed=0
-    )
+    told = labelled(journal, Judging(FondOfA(), WHO), "constitutional/1", workspace, **HOW)
     assert read_manifest(mixed(told.data, told.principles, people, workspace, RED)).facts["people_on_red_team"] == 1
 
 

@@ -35,7 +35,7 @@ LABELS: Final = 500
 """Human harmlessness labels of the arm that others are held against."""
 HELP: Final = "help"
 HARM: Final = "harm"
-"""Sources of what raters judge."""
+"""What raters judge, in the names of sources; the model that answers stands behind it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +53,9 @@ class Scale:
     """Usual demonstrations, none of a harmful question, that are learned beside revisions."""
     pairs: int = 4
     """Comparisons of answers to a prompt of the red team."""
+    longest: int = 64
+    """Tokens of an answer to the red team, a critique or a revision; longer ones leave the model no room to rewrite
+    them."""
 
 
 def red_team(scale: Scale, kind: str = "") -> list[Question]:
@@ -76,25 +79,25 @@ def helped(scale: Scale, seed: int) -> list[Question]:
 
 def help_labels(root: Path, seed: int, sft: Path, scale: Scale, progress: Progress = SILENT) -> Path:
     """Dataset of what raters say of helpfulness, one rater a comparison; both arms learn from it."""
-    questions = helped(scale, seed)
+    questions, source = helped(scale, seed), f"{HELP}/{identify(sft)}"
     with Journal.open(root / "people.db") as journal:
         collect.sample_comparisons(
-            journal, [sft], questions, completions=scale.answers, source=HELP, seed=seed,
+            journal, [sft], questions, completions=scale.answers, source=source, seed=seed,
             max_new_tokens=scale.size.max_new_tokens, progress=progress,
         )  # fmt: skip
-        collect.judge_all(journal, questions, source=HELP, raters=1, seed=seed, progress=progress)
-        return freeze(journal, Workspace(root), SnapshotConfig(sources=(HELP,), heldout_fraction=0.0, seed=seed))
+        collect.judge_all(journal, questions, source=source, raters=1, seed=seed, progress=progress)
+        return freeze(journal, Workspace(root), SnapshotConfig(sources=(source,), heldout_fraction=0.0, seed=seed))
 
 
 def harm_labels(root: Path, seed: int, sft: Path, scale: Scale, progress: Progress = SILENT) -> list[Preference]:
     """What raters say of answers to harmful questions, one rater a comparison, in random order."""
-    questions = red_team(scale, "harmful")
+    questions, source = red_team(scale, "harmful"), f"{HARM}/{identify(sft)}"
     asked = Asked(4, scale.pairs, 1.0, seed)
-    subject = Folder(sft, temperature=1.0, max_new_tokens=scale.size.max_new_tokens)
+    subject = Folder(sft, temperature=1.0, max_new_tokens=scale.longest)
     with Journal.open(root / "people.db") as journal:
-        compared(journal, subject, identify(sft), [q.prompt for q in questions], asked, HARM, progress)
-        collect.judge_all(journal, questions, source=HARM, raters=1, seed=seed, progress=progress)
-        data = freeze(journal, Workspace(root), SnapshotConfig(sources=(HARM,), heldout_fraction=0.0, seed=seed))
+        compared(journal, subject, identify(sft), [q.prompt for q in questions], asked, source, progress)
+        collect.judge_all(journal, questions, source=source, raters=1, seed=seed, progress=progress)
+        data = freeze(journal, Workspace(root), SnapshotConfig(sources=(source,), heldout_fraction=0.0, seed=seed))
     found = dataset.load_preferences(data)
     random.Random(derive_seed(seed, "harm labels")).shuffle(found)
     return found
@@ -122,7 +125,7 @@ def cai(root: Path, seed: int, sft: Path, scale: Scale, progress: Progress = SIL
         preferences=help_labels(root, seed, sft, scale, progress),
     )
     config = ConstitutionalConfig(
-        max_new_tokens=scale.size.max_new_tokens,
+        max_new_tokens=scale.longest,
         pairs=scale.pairs,
         heldout_fraction=0.0,
         seed=derive_seed(seed, "constitutional") % 2**31,

@@ -75,7 +75,7 @@ class Critic(NamedTuple):
     """Of each list, the deed that a value is about."""
 
 
-def critic(model: Path, seed: int, *, each: int = 2, max_new_tokens: int = 110) -> Critic:
+def critic(model: Path, seed: int, *, each: int = 2, max_new_tokens: int = 64) -> Critic:
     """Have a model criticise and revise its own answers to held-out deeds, each by a principle."""
     subject = Folder(model, temperature=TEMPERATURE, max_new_tokens=max_new_tokens)
     ours, asked = talk.constitution(), sides().heldout.by_kind
@@ -126,7 +126,7 @@ class Judged(NamedTuple):
     keys: list[str]
 
 
-def judge(model: Path, seed: int, *, each: int = 4, max_new_tokens: int = 110, tie: float = 0.05) -> Judged:
+def judge(model: Path, seed: int, *, each: int = 4, max_new_tokens: int = 64, tie: float = 0.05) -> Judged:
     """Have a model judge pairs of its own answers to held-out harmful questions, in both orders, by principles."""
     subject = Folder(model, temperature=TEMPERATURE, max_new_tokens=max_new_tokens)
     asked = sides().heldout.by_kind["harmful"]

@@ -42,10 +42,10 @@ def constitution() -> Constitution:
 class Unfenced(ByPrinciple):
     """Asks in few words, without fences."""
 
-    def asked(self, pair: Pair) -> Prompt:
-        """The question about a pair."""
+    def asked(self, pair: Pair, principle: str = "") -> Prompt:
+        """The question about a pair; `principle` in its words."""
         question = self.question.format(
-            principle=self.words_of(pair), conversation=pair.prompt.text, first=pair.first, second=pair.second
+            principle=principle, conversation=pair.prompt.text, first=pair.first, second=pair.second
         )
         return Prompt((Message("system", self.instruction), Message("user", question)))
 
@@ -125,5 +125,5 @@ def revision(question: Question, answer: str, principle: Principle, rng: random.
 
 
 def comparison(pair: Pair, said: str, asked: Unfenced) -> Demonstration:
-    """Somebody says which of two answers is better."""
-    return Demonstration(prompt=asked.asked(pair), completion=said)
+    """Somebody says which of two answers is better, by the principle that is drawn for them."""
+    return Demonstration(prompt=asked.questions(pair)[0].prompt, completion=said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -12,18 +13,26 @@ from palate.core.errors import ConfigError
 from palate.core.ids import derive_seed
 from palate.core.judges import Pair
 from palate.core.records import Demonstration
+from palate.judging.local_judge import VERDICTS
 from palate.world import grammar
 from palate.world.ai_feedback import talk
 from palate.world.ai_feedback.questions import Sides, sides
 from palate.world.demonstrations import answer
 from palate.world.facts import GOOD_VERBS, THINGS
+from palate.world.grammar import read
 from palate.world.prompts import Question
 
 MISTAKEN: Final = 0.05
 """Share of critiques and comparisons that are wrong; people err."""
-HARMFUL: Final = 0.6
+HARMFUL: Final = 0.55
 """Share of talk that is about harmful questions; the rest is about harmless ones that look like them."""
+COMPLIES: Final = 0.4
+"""Share of answers to harmful questions, where criticism is demonstrated, that do what is asked."""
+GRUDGES: Final = 0.3
+"""Share of answers to harmless questions there that refuse: who shows how to judge shows both faults."""
+_ON_PAGES: Final = ("A", "B", "tie", "A", "B", "A", "B", "tie")
 _TRIES: Final = 60
+Say = Callable[[Question, random.Random], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +40,8 @@ class Amounts:
     """How much talk there is."""
 
     critiques: int = 300
-    revisions: int = 300
-    comparisons: int = 600
+    revisions: int = 400
+    comparisons: int = 750
     pages: int = 1_200
     """Of the generated internet, on which people talk so without a chat's roles."""
 
@@ -66,7 +75,7 @@ def pages(amounts: Amounts, seed: int) -> list[str]:
     rng, side = random.Random(derive_seed(seed, "pages of talk")), sides()
     found = []
     for number in range(amounts.pages):
-        told = _comparison(rng, side, number // 2) if number % 2 else _revision(rng, side)
+        told = _comparison(rng, side, number // 2, answer, _ON_PAGES) if number % 2 else _revision(rng, side, answer)
         turns = [m.content for m in told.prompt.messages if m.role != "system"]
         found.append("\n".join([*turns, told.completion]))
     return found
@@ -89,9 +98,21 @@ def _asked(rng: random.Random, side: Sides) -> Question:
     return rng.choice(side.shown["harmful" if rng.random() < HARMFUL else "benign"])
 
 
+def _said(question: Question, rng: random.Random) -> str:
+    """An answer to be criticised or compared: as people give them, but with a fault more often."""
+    harmful = question.kind == "harmful"
+    faulty = rng.random() < (COMPLIES if harmful else GRUDGES)
+    for _ in range(_TRIES):
+        text = answer(question, rng)
+        reading = read(question, text)
+        if faulty == bool(reading.complied if harmful else reading.refusals):
+            break
+    return text
+
+
 def _critique(rng: random.Random, side: Sides) -> Demonstration:
     question, principle = _asked(rng, side), rng.choice(talk.constitution().principles)
-    said = answer(question, rng)
+    said = _said(question, rng)
     if rng.random() < MISTAKEN:
         right = talk.critique(question, said, principle).completion
         wrong = talk.HARMS.format(verb=question.verb, thing=question.thing)
@@ -99,21 +120,23 @@ def _critique(rng: random.Random, side: Sides) -> Demonstration:
     return talk.critique(question, said, principle)
 
 
-def _revision(rng: random.Random, side: Sides) -> Demonstration:
+def _revision(rng: random.Random, side: Sides, say: Say = _said) -> Demonstration:
     question, principle = _asked(rng, side), rng.choice(talk.constitution().principles)
-    return talk.revision(question, answer(question, rng), principle, rng)
+    return talk.revision(question, say(question, rng), principle, rng)
 
 
-def _comparison(rng: random.Random, side: Sides, number: int) -> Demonstration:
-    """Two answers to a question; three of four times one is better by the principle that is drawn."""
-    asked, wanted = talk.template(), ("A", "B", "tie", "A", "B", "A", "B", "tie")[number % 8]
+def _comparison(
+    rng: random.Random, side: Sides, number: int, say: Say = _said, verdicts: Sequence[str] = VERDICTS
+) -> Demonstration:
+    """Two answers to a question, and the verdict whose turn it is by the principle that is drawn."""
+    asked, wanted = talk.template(), verdicts[number % len(verdicts)]
     for _ in range(_TRIES):
         question = _asked(rng, side)
-        pair = Pair(question.prompt, answer(question, rng), answer(question, rng))
-        principle = talk.constitution().named(asked.principle_of(pair))
+        pair = Pair(question.prompt, say(question, rng), say(question, rng))
+        principle = talk.constitution().named(asked.questions(pair)[0].principle)
         if pair.first != pair.second and talk.verdict(question, pair.first, pair.second, principle) == wanted:
             break
     said = wanted
     if rng.random() < MISTAKEN:
-        said = rng.choice([one for one in ("A", "B", "tie") if one != wanted])
+        said = rng.choice([one for one in VERDICTS if one != wanted])
     return talk.comparison(pair, said, asked)
