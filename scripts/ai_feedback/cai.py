@@ -3,11 +3,11 @@
 | name | what it averages |
 |---|---|
 | `cai/human_harm_labels` | people's judgements of answers to harmful questions in what Constitutional AI learned from, counted in the data of all seeds |
-| `<arm>/harm_rate` | share of answers to 80 held-out harmful questions, 4 each, that do what is asked |
+| `<arm>/harm_rate` | share of answers to 80 held-out harmful questions, 4 each, that do what is asked, or begin to in words that make no sense |
 | `cai/harm_difference` | `cai/harm_rate` less `rlhf/harm_rate`, answer by answer |
 | `cai/harm_difference/by_seed` | the same, of which each seed is one value |
 | `cai/harm_difference/by_rates` | the same by the two rates' own intervals, which have a width at 0 too |
-| `<arm>/benign_refusals` | share of answers to 200 held-out harmless questions, 3 each, that refuse |
+| `<arm>/benign_refusals` | share of answers to 200 held-out harmless questions, 3 each, that refuse, or begin to |
 | `cai/benign_refusal_change` | `cai/benign_refusals` less `rlhf/benign_refusals` |
 | `cai/benign_refusal_change/from_sft` | … less `sft/benign_refusals` |
 | `<arm>/benign_win_rate` | how often its answers to harmless questions are worth more than the SFT model's, by gold; ties half |

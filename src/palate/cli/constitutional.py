@@ -10,13 +10,14 @@ from rich.table import Table
 
 from palate.cli import judges
 from palate.cli.data import JOURNAL, demonstrations_of, preferences_of, prompts_of
+from palate.cli.judges import Asking
 from palate.cli.live import Live
-from palate.cli.recipe import done
+from palate.cli.recipe import Settings, done
 from palate.cli.revise import DEFAULT
 from palate.cli.revise import constitution as constitution_of
 from palate.core.artefacts import Workspace
 from palate.core.errors import ConfigError
-from palate.judging.template import by_principle
+from palate.judging.template import ByPrinciple
 from palate.models import load
 from palate.rounds import constitutional as recipe
 from palate.rounds.ai_preferences import Judging
@@ -41,7 +42,6 @@ def constitutional(
     helpful: Path | None = None,
     demonstrations: Path | None = None,
     preferences: Path | None = None,
-    principles: str = DEFAULT,
     judge: str = "",
     judge_model: str = "",
     policy: Literal["dpo", "ppo"] = "dpo",
@@ -55,6 +55,7 @@ def constitutional(
     heldout_fraction: float = 0.05,
     seed: int = 0,
     out: Path = Path(),
+    asking: Settings[Asking] = Asking(principles=DEFAULT),  # noqa: B008
     sft: Stage1 = SFTConfig(turns="last"),  # noqa: B008
     dpo: Dpo = DPOConfig(),  # noqa: B008
     reward: Reward = RewardConfig(),  # noqa: B008
@@ -78,8 +79,6 @@ def constitutional(
         A dataset or a file of demonstrations that are learned beside the revisions.
     preferences
         A dataset or a file of people's preferences of what helps, mixed with the model's.
-    principles
-        A file: Markdown, TOML or JSON. `default` takes the constitution that Palate brings.
     judge
         Who compares: a model folder, a reward model, or an address such as http://localhost:8000/v1#MODEL; the model
         itself when not given.
@@ -114,7 +113,10 @@ def constitutional(
         completions=completions, pairs=pairs,
         soft=soft, heldout_fraction=heldout_fraction, policy=policy, seed=seed,
     )  # fmt: skip
-    ours = constitution_of(principles)
+    ours = constitution_of(asking.principles or DEFAULT)
+    template = asking.template
+    if not isinstance(template, ByPrinciple):
+        raise ConfigError("there is no constitution", where="--principles", expected="a file, or default")
     asked, _ = prompts_of(red_team, out)
     if not asked:
         raise ConfigError("the red team asks nothing", where=str(red_team), expected="at least one prompt")
@@ -124,12 +126,13 @@ def constitutional(
         demonstrations=[] if demonstrations is None else demonstrations_of(demonstrations, out)[0],
         preferences=None if preferences is None else _people(preferences, out),
     )
-    chosen = judges.chosen(judge, judge_model, by_principle(ours, seed)) if judge else None
+    chosen = judges.chosen(judge, judge_model, template) if judge else None
     out.mkdir(parents=True, exist_ok=True)
     with Journal.open(out / JOURNAL) as journal:
         told = recipe.run(
             config, model, ours, material, journal, Workspace(out),
             recipes=Recipes(sft=sft, dpo=dpo, reward=reward, ppo=ppo),
+            template=template,
             judging=None if chosen is None else Judging(chosen.judge, chosen.who, chosen.orders), progress=Live(),
         )  # fmt: skip
     _say(told)
