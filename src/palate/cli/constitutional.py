@@ -157,7 +157,7 @@ def _say(told: recipe.Constitutional) -> None:
 
 
 def _table(deeds: list[Deed]) -> Table:
-    table = Table("principle", "revisions", "changed", "comparisons", "decided", "silent", "clearness")
+    table = Table("principle", "revised", "changed", "compared", "decided", "silent", "clear")
     for deed in deeds:
         table.add_row(deed.principle, *(str(n) for n in deed[1:-1]), f"{deed.clearness:.2f}")
     return table

@@ -147,8 +147,10 @@ def judge(model: Path, seed: int, *, each: int = 4, max_new_tokens: int = 64, ti
     there = judging.judge([pair for _, pair, _ in pairs])
     back = judging.judge([pair.swapped for _, pair, _ in pairs])
     told = Judged([], [], [])
-    for (question, _, first_better), one, other in zip(pairs, there, back, strict=True):
-        p = 0.5 if one.p_first is None or other.p_first is None else (one.p_first + 1 - other.p_first) / 2
+    for (question, _, first_better), as_is, swapped in zip(pairs, there, back, strict=True):
+        p = 0.5
+        if as_is.p_first is not None and swapped.p_first is not None:
+            p = (as_is.p_first + 1 - swapped.p_first) / 2
         clear = abs(p - 0.5) > tie
         told.right.append(float((p > 0.5) == first_better) if clear else 0.5)
         told.decided.append(float(clear))
