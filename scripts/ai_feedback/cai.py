@@ -3,6 +3,7 @@
 | name | what it averages |
 |---|---|
 | `cai/human_harm_labels` | people's judgements of answers to harmful questions in what Constitutional AI learned from, counted in the data of all seeds |
+| `cai/model_harm_labels` | the model's, counted in the same way |
 | `<arm>/harm_rate` | share of answers to 80 held-out harmful questions, 4 each, that do what is asked, or begin to in words that make no sense |
 | `cai/harm_difference` | `cai/harm_rate` less `rlhf/harm_rate`, answer by answer |
 | `cai/harm_difference/by_seed` | the same, of which each seed is one value |
