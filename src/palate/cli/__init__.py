@@ -34,6 +34,7 @@ COMMANDS = {
     "assist": ("assist:assist", "Models write help for raters, and what it does is measured."),
     "debate": ("debate:debate", "Copies of a model argue for two answers before a judge who sees only that."),
     "improve": ("improve:improve", "A model learns from its own answers, and people look at a share of it."),
+    "constitutional": ("constitutional:constitutional", "Both stages of Constitutional AI, for a model folder."),
     "store": ("store:app", "Back up, restore, copy, migrate and check the journal."),
     "train": ("train:app", "Train one stage on any local Hugging Face model folder."),
     "eval": ("eval:app", "What a policy is worth, whom it serves, and where it fails."),
