@@ -29,7 +29,7 @@ class AfterDebate(Template):
     debates: dict[str, Argued] = field(default_factory=dict)
     """By the id of their dispute."""
 
-    def asked(self, pair: Pair) -> Prompt:
+    def asked(self, pair: Pair, principle: str = "") -> Prompt:
         """The question, the answers in the order of the pair, and the debate. There is no passage in it."""
         dispute, turns = self.debates[dispute_id(pair.prompt.text, pair.first, pair.second)]
         code = content_id("fence", [pair.prompt.text, pair.first, pair.second, *[turn.text for turn in turns]])
@@ -39,7 +39,7 @@ class AfterDebate(Template):
             for number, turn in enumerate(turns, 1)
         ]
         question = self.question.format(
-            conversation=fenced("the question", pair.prompt.text, code),
+            principle=principle, conversation=fenced("the question", pair.prompt.text, code),
             first=fenced("answer A", pair.first, code), second=fenced("answer B", pair.second, code),
             debate="\n\n".join(said) or "Nobody argued about it.",
         )  # fmt: skip
