@@ -92,7 +92,7 @@ def abouts(module: str) -> dict[str, str]:
 
 def about(name: str, told: dict[str, str]) -> str:
     """What a name averages; of several patterns the longest."""
-    fits = [key for key in told if re.fullmatch(re.sub(r"<\w+>", "[^/]+", key), name)]
+    fits = [key for key in told if re.fullmatch(re.sub(r"<[^>]+>", "[^/]+", key), name)]
     if not fits:
         raise LookupError(f"{name} is not in the table of its module: {', '.join(told)}")
     return told[max(fits, key=len)]

@@ -8,9 +8,10 @@
 | `assisted/rm_accuracy/<who>` | how often the reward model trained on their labels takes the better answer |
 | `assisted/<gain>/half_helped` | gains over chance where every other pair is read with help: what the coin of the raters' page does |
 | `assisted/<gain>/over_first` | gains over raters who read the first lines |
-| `assisted/<gain>/read_1`, `/read_4` | gains over chance where 1 or 4 lines of 8 are read |
+| `assisted/<gain>/read_1`, `assisted/<gain>/read_4` | gains over chance where 1 or 4 lines of 8 are read |
 | `assisted/<gain>/even_weights` | gains over chance in worlds whose lines all weigh alike: a control |
-| `assisted/<gain>/hidden_weights` | gains over chance in worlds where the surface shows nothing of weights: a control; each of these four also with every other pair helped, of reward models |
+| `assisted/<gain>/hidden_weights` | gains over chance in worlds where the surface shows nothing of weights: a control |
+| `assisted/rm_accuracy_gain/half_helped/<setting>` | gains of reward models over chance in each of these four settings, where every other pair is read with help |
 | `assisted/rm_accuracy_gain/equal_lines` | gain over chance where the lines read to teach the helper are spent on 240 more labels instead |
 | `assisted/accuracy_on_traps/<who>` | `with` help, at `random` and `all` lines, on pairs of which the better answer has fewer good lines |
 | `assisted/heavy_share` | share of an answer's absolute worth that its 2 heaviest lines carry |
