@@ -1,5 +1,7 @@
 """`palate judge` as a person types it: a model folder and a server judge, and are held against people."""
 
+import random
+
 import pytest
 import torch
 
@@ -8,7 +10,7 @@ from endpoints import Status, endpoint
 from palate.core import constitutions
 from palate.core.artefacts import Workspace
 from palate.core.judges import Pair
-from palate.core.records import Preference, Prompt, Verdict
+from palate.core.records import Comparison, Completion, Preference, Prompt, Verdict
 from palate.evaluation.reward_judge import RewardJudge
 from palate.judging.thinking import Thinking
 from palate.models import load
@@ -16,6 +18,9 @@ from palate.preferences import dataset
 from palate.store import judgements, opinions, rows
 from palate.store.journal import Journal
 from palate.training import reward
+from palate.world import demonstrations
+from palate.world.gold import gold
+from palate.world.prompts import split
 from tiny_models import make
 from typed import palate
 
@@ -126,7 +131,7 @@ def test_a_reward_model_is_asked_nothing(project, rewarded):
     for words in (("--think",), ("--principles", "default")):
         done = palate("judge", "label", rewarded, *words, cwd=project)
         assert done.returncode == 2
-        assert "a reward model is asked nothing" in done.stderr
+        assert "this judge is asked nothing in words" in done.stderr
 
 
 def test_a_folder_thinks_first_by_two_principles_and_its_thoughts_are_kept(project):
@@ -219,3 +224,35 @@ def test_a_judge_of_what_nobody_else_has_judged_has_nothing_to_be_held_against(t
     done = palate("judge", "audit", cwd=tmp_path)
     assert done.returncode == 2
     assert "nobody judged what this judge has judged" in done.stderr
+
+
+def test_gold_judges_in_the_practice_world_and_abstains_elsewhere(project, tmp_path):
+    done = palate("judge", "label", "gold", cwd=project)
+    assert done.returncode == 0, done.stderr
+    assert "0 opinions" in done.stdout
+    assert "no question of the practice world" in done.stdout
+    (question,) = split()[0].sample(1, 3)
+    said = answers_of(question)
+    with Journal.open(tmp_path / "world" / "palate.db") as journal:
+        rows.add_prompts(journal, [question.prompt])
+        told = [Completion(prompt=question.prompt.id, text=text, policy="anyone") for text in said]
+        rows.add_completions(journal, told)
+        pair = Comparison(prompt=question.prompt.id, first=told[0].id, second=told[1].id, source="world")
+        rows.add_comparisons(journal, [pair])
+    done = palate("judge", "label", "gold", cwd=tmp_path / "world")
+    assert "1 opinions" in done.stdout, done.stdout + done.stderr
+    with Journal.open(tmp_path / "world" / "palate.db") as journal:
+        (said_by_gold,) = judgements.judgements(journal)
+    better = gold(question, said[0]) - gold(question, said[1])
+    assert said_by_gold.verdict is (Verdict.FIRST if better > 0 else Verdict.SECOND)
+    refused = palate("judge", "label", "gold", "--workers", 2, cwd=project)
+    assert refused.returncode == 2
+    assert "needs no workers" in refused.stderr
+
+
+def answers_of(question):
+    """Two answers of which gold likes one better."""
+    drawn = [demonstrations.answer(question, random.Random(seed)) for seed in range(50)]
+    ranked = sorted(set(drawn), key=lambda text: gold(question, text))
+    assert gold(question, ranked[0]) < gold(question, ranked[-1])
+    return ranked[0], ranked[-1]

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from palate.cli.judges import Asking, Chosen, chosen
+from palate.cli.judges import GOLD, Asking, Chosen, chosen
 from palate.cli.revise import DEFAULT
 from palate.core.errors import ConfigError
 from palate.core.judges import Judge
@@ -62,10 +62,10 @@ def at_work(found: Chosen, typed: str, asking: Asking, working: Working) -> Iter
     if working.workers == 1 and not working.ray:
         yield Ready(found.judge, AT_ONCE)
         return
-    if "://" in typed:
+    if "://" in typed or typed == GOLD:
         raise ConfigError(
-            "a server needs no workers", expected="--workers and --ray with a folder", found=typed,
-            hint="it is asked many questions at once already",
+            "this judge needs no workers", expected="--workers and --ray with a folder", found=typed,
+            hint="a server is asked many questions at once already",
         )  # fmt: skip
     named = asking.principles not in ("", DEFAULT)
     told = replace(asking, principles=str(Path(asking.principles).resolve())) if named else asking

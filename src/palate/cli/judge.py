@@ -51,7 +51,8 @@ def label(
     ----------
     judge
         The folder of a causal model, which is asked how probable each verdict is to it; of a reward model or an
-        ensemble; or an address such as http://localhost:8000/v1#MODEL. A key goes into PALATE_ENDPOINT_KEY.
+        ensemble; an address such as http://localhost:8000/v1#MODEL, whose key goes into PALATE_ENDPOINT_KEY; or
+        gold, which knows the truth in the practice world.
     judge_model
         What the judge's server calls the model; the first it lists when not given.
     source
@@ -74,7 +75,7 @@ def label(
     found = chosen(judge, judge_model, asking.template)
     if not found.who.template and asking != Asking():
         raise ConfigError(
-            "a reward model is asked nothing", where=judge, expected="neither --principles nor --think with it"
+            "this judge is asked nothing in words", where=judge, expected="neither --principles nor --think with it"
         )
     with opened(out, database) as journal, at_work(found, judge, asking, working) as ready:
         ledger = label_(

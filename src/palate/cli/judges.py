@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from palate.cli.revise import constitution
 from palate.core.artefacts import MANIFEST, identify, read_manifest
@@ -54,6 +54,10 @@ class Asking:
         return by_principle(constitution(self.principles), each=self.principles_per_pair, thinking=thinking)
 
 
+GOLD: Final = "gold"
+"""The practice world's judge."""
+
+
 class Chosen(NamedTuple):
     """Somebody who judges."""
 
@@ -72,7 +76,8 @@ def chosen(typed: str, model: str = "", template: Template = PAIRWISE) -> Chosen
     """A judge that is no person.
 
     Args:
-        typed: An address, with `#MODEL` or without; the folder of a causal model, of a reward model, or of an ensemble.
+        typed: An address, with `#MODEL` or without; the folder of a causal model, of a reward model, or of an ensemble;
+            or `gold`, which knows the truth in the practice world, and abstains elsewhere.
         model: What the judge's server calls the model, where the address does not say.
         template: What a model is asked; a reward model is asked nothing.
 
@@ -87,11 +92,15 @@ def chosen(typed: str, model: str = "", template: Template = PAIRWISE) -> Chosen
         who = AIJudge(name=asked.name, model=where, template=asked.template.name, template_id=asked.template.id)
         return Chosen(asked, who, settings, {})
     folder = Path(typed)
+    if typed == GOLD:
+        from palate.world.gold_judge import GoldJudge  # a world of its own, which nobody else needs
+
+        return Chosen(GoldJudge(), AIJudge(name=GOLD, model="the practice world"), {"judge": GOLD}, {}, BOTH[:1])
     if not folder.is_dir():
         raise ConfigError(
             "this is nobody who can judge",
             where="--judge",
-            expected="the folder of a model or of a reward model, or an address such as http://localhost:8000/v1",
+            expected="the folder of a model or of a reward model, an address such as http://localhost:8000/v1, or gold",
             found=typed,
         )
     id = identify(folder)
