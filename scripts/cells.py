@@ -91,11 +91,11 @@ def abouts(module: str) -> dict[str, str]:
 
 
 def about(name: str, told: dict[str, str]) -> str:
-    """What a name averages; of several patterns the longest."""
+    """What a name averages; of several patterns one with fewest placeholders, and of these the longest."""
     fits = [key for key in told if re.fullmatch(re.sub(r"<[^>]+>", "[^/]+", key), name)]
     if not fits:
         raise LookupError(f"{name} is not in the table of its module: {', '.join(told)}")
-    return told[max(fits, key=len)]
+    return told[max(fits, key=lambda key: (-key.count("<"), len(key)))]
 
 
 def _write(sheet: Sheet, folder: Path, command: str) -> list[dict[str, object]]:
