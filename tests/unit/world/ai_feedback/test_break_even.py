@@ -23,6 +23,7 @@ def test_who_is_always_or_never_ahead_has_a_bound_and_no_break_even():
     assert never.figure.value > 0.88
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_about_as_often_as_they_say():
     rng = np.random.default_rng(1)
     inside = 0
