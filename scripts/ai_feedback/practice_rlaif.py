@@ -24,46 +24,22 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: two processes share two cores
 
-import json
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+from scripts.ai_feedback import practice
 from scripts.evaluation.rows import row
 
-from palate.core.ids import content_id, derive_seed
 from palate.evaluation.statistics import Figure, over_seeds
-from palate.world import stages
 from palate.world.ai_feedback import rlaif
 from palate.world.ai_feedback.break_even import break_even
 from palate.world.ai_feedback.rlaif import Amounts, Arm
-from palate.world.settings import Size
-
-SEEDS: Final = 5
-BUILT: Final = Path(__file__).resolve().parents[2] / "build" / "practice-rlaif"
 
 
 def figures(seed: int) -> list[dict[str, Any]]:
     """All rows; the same seed gives the same rows."""
-    with ProcessPoolExecutor(2) as pool:
-        return rows(list(pool.map(run, [derive_seed(seed, "practice rlaif", n) % 10_000 for n in range(SEEDS)])))
-
-
-def run(seed: int) -> list[Arm]:
-    """All arms of a seed; what was measured is kept."""
-    stages.quiet(1)
-    root, size, amounts = BUILT / str(seed), Size(), Amounts()
-    kept = root / f"arms-{content_id('arms', [asdict(size), asdict(amounts)])}.json"
-    if not kept.is_file():
-        root.mkdir(parents=True, exist_ok=True)
-        sft = stages.make_sft(root, seed, size, stages.make_base(root, seed, size))
-        arms = rlaif.run(root, seed, sft, size, amounts)
-        half = kept.with_suffix(".partial")
-        half.write_text(json.dumps(arms), encoding="utf-8")
-        half.replace(kept)
-    return [Arm(*told) for told in json.loads(kept.read_text(encoding="utf-8"))]
+    ran = practice.of_seeds("rlaif", rlaif.run, Amounts(), seed)
+    return rows([[Arm(*told) for told in arms] for arms in ran])
 
 
 def rows(ran: Sequence[Sequence[Arm]]) -> list[dict[str, Any]]:

@@ -23,47 +23,23 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: two processes share two cores
 
-import json
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Final
 
+from scripts.ai_feedback import practice
 from scripts.evaluation.rows import row, share
 
-from palate.core.ids import content_id, derive_seed
 from palate.evaluation.statistics import over_seeds
-from palate.world import stages
 from palate.world.ai_feedback import self_play
 from palate.world.ai_feedback.self_play import Amounts, Arm
-from palate.world.settings import Size
 
-SEEDS: Final = 5
 COLLAPSED: Final = 0.9
-BUILT: Final = Path(__file__).resolve().parents[2] / "build" / "practice-self-play"
 
 
 def figures(seed: int) -> list[dict[str, Any]]:
     """All rows; the same seed gives the same rows."""
-    with ProcessPoolExecutor(2) as pool:
-        seeds = [derive_seed(seed, "practice self-play", number) % 10_000 for number in range(SEEDS)]
-        return list(rows(list(pool.map(run, seeds))))
-
-
-def run(seed: int) -> dict[str, Arm]:
-    """All arms of a seed, by name; what was measured is kept."""
-    stages.quiet(1)
-    root, size, amounts = BUILT / str(seed), Size(), Amounts()
-    kept = root / f"arms-{content_id('arms', [asdict(size), asdict(amounts)])}.json"
-    if not kept.is_file():
-        root.mkdir(parents=True, exist_ok=True)
-        sft = stages.make_sft(root, seed, size, stages.make_base(root, seed, size))
-        arms = self_play.run(root, seed, sft, size, amounts)
-        half = kept.with_suffix(".partial")
-        half.write_text(json.dumps(arms), encoding="utf-8")
-        half.replace(kept)
-    return {told[0]: Arm(*told) for told in json.loads(kept.read_text(encoding="utf-8"))}
+    ran = practice.of_seeds("self-play", self_play.run, Amounts(), seed)
+    return list(rows([{told[0]: Arm(*told) for told in arms} for arms in ran]))
 
 
 def rows(ran: Sequence[dict[str, Arm]]) -> Iterator[dict[str, Any]]:

@@ -50,6 +50,7 @@ from palate.evaluation import charts
 from palate.evaluation.statistics import Figure, mean
 from palate.world.ai_feedback.break_even import break_even
 from palate.world.exact import rlaif
+from palate.world.exact.answers import SIGHTS
 from palate.world.exact.gaming import BENIGN, World, build
 from palate.world.exact.rlaif import Gold, Outcome, Schooling
 
@@ -189,7 +190,7 @@ def _break_evens(found: Sequence[Ran]) -> list[dict[str, Any]]:
             out.append(met(f"rlaif/break_even_accuracy/ratio={labels * RATIO // MAIN}", more))
     for kl in KLS[1:]:
         out.append(met(f"rlaif/break_even_accuracy/kl={kl:g}", leads(found, "canonical", RATIO * MAIN, kl=kl)))
-    for sees in rlaif.SIGHTS:
+    for sees in SIGHTS:
         out.append(met(f"rlaif/break_even_accuracy/{sees}", [one for one in main if one.ours.sees == sees]))
     whole = break_even(*_columns(main))
     share = Figure(whole.open, whole.open, whole.open, whole.figure.n)

@@ -18,6 +18,12 @@ class Answer(NamedTuple):
     error: str = ""
     """Why there is no answer; then `text` is empty, and nobody may count it as one."""
 
+    def unusable(self, *, cut_off: bool = False) -> str:
+        """Why there is nothing to go on with, or nothing at all; `cut_off` says that half an answer will do."""
+        if self.error or not self.text.strip():
+            return self.error or "nothing was said"
+        return "" if self.finished or cut_off else "it was cut off"
+
 
 class Subject(Protocol):
     """Someone who answers."""

@@ -20,7 +20,7 @@ from palate.core.errors import ConfigError
 from palate.core.ids import derive_seed
 from palate.core.progress import SILENT, Progress
 from palate.core.records import Message, Prompt
-from palate.core.subjects import Answer, Subject
+from palate.core.subjects import Subject
 from palate.store import answers, attachments, rows
 from palate.store.attachments import Attachment
 from palate.store.journal import Journal
@@ -117,7 +117,7 @@ def assist(
         fresh = []
         for one in wanted:
             answer = said[one.asked.id]
-            if why := _unusable(answer):
+            if why := answer.unusable():
                 told.failed += 1
                 told.reasons[why] += 1
                 continue
@@ -157,7 +157,3 @@ def _wanted(journal: Journal, lacking: dict[str, list[str]], kind: str) -> list[
             found = texts[pairs[id].first if side == "first" else pairs[id].second]
             wanted.append(_Wanted(id, side, request(found.prompt, found.completion.text, kind)))
     return wanted
-
-
-def _unusable(one: Answer) -> str:
-    return one.error or ("" if one.text.strip() else "nothing was said") or ("" if one.finished else "it was cut off")

@@ -19,7 +19,7 @@ from palate.core.errors import ConfigError, DataError
 from palate.core.ids import content_id, derive_seed
 from palate.core.progress import SILENT, Progress
 from palate.core.records import Message, Prompt
-from palate.core.subjects import Answer, Subject
+from palate.core.subjects import Subject
 from palate.judging import quotes
 from palate.judging.disputes import SIDES, Dispute, other
 from palate.judging.kept_lines import append, kept
@@ -140,7 +140,7 @@ def _argued(subject: Subject, disputes: Sequence[Dispute], config: DebateConfig)
         asked = [request(now[id], sides[id][number], config) for id in ids]
         told = subject.answer(asked, seed=derive_seed(config.seed, "argue", number)) if ids else []
         for id, one in zip(ids, told, strict=True):
-            if why := _unusable(one):
+            if why := one.unusable(cut_off=True):
                 failed[id] = f"turn {number + 1}: {why}"
                 del now[id]
                 continue
@@ -201,10 +201,6 @@ def _turns(row: dict[str, Any], dispute: Dispute, where: str) -> tuple[Turn, ...
         return tuple(Turn(**{**one, "pieces": tuple(Piece(**p) for p in one["pieces"])}) for one in row["turns"])
     except (LookupError, TypeError) as error:
         raise DataError("a line holds no turns", where=where) from error
-
-
-def _unusable(one: Answer) -> str:
-    return one.error or ("" if one.text.strip() else "nothing was said")
 
 
 _RULES: Final = (

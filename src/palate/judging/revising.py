@@ -8,8 +8,7 @@ Source: Bai et al. 2022, arXiv:2212.08073, 3.1: sampled principles, several revi
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -19,7 +18,8 @@ from palate.core.errors import ConfigError, DataError
 from palate.core.ids import content_id, derive_seed
 from palate.core.progress import SILENT, Progress
 from palate.core.records import Demonstration, Message, Prompt
-from palate.core.subjects import Answer, Subject
+from palate.core.subjects import Subject
+from palate.judging.kept_lines import append, kept
 
 AT_ONCE: Final = 64
 """Prompts between two writes."""
@@ -96,13 +96,11 @@ def revise(
     every = list({prompt.id: prompt for prompt in prompts}.values())
     left = [prompt for prompt in every if prompt.id not in done]
     failed: dict[str, str] = {}
-    keep.parent.mkdir(parents=True, exist_ok=True)
     progress.start(f"{subject.name} revises", len(left))
     for start in range(0, len(left), at_once):
         rows, errors = _revised(subject, left[start : start + at_once], constitution, config)
         failed |= errors
-        with keep.open("a", encoding="utf-8") as handle:
-            handle.write("".join(_line(row, who) for row in rows))
+        append(keep, who, map(_row, rows))
         done |= {row.prompt.id: row for row in rows}
         progress.advance(start + len(rows) + len(errors))
     progress.finish()
@@ -118,7 +116,7 @@ def _revised(
         ids = list(asked)
         told = subject.answer([asked[id] for id in ids], seed=derive_seed(config.seed, "revising", what))
         for id, one in zip(ids, told, strict=True):
-            if why := _unusable(one):
+            if why := one.unusable():
                 failed[id] = f"{what}: {why}"
         return {id: one.text for id, one in zip(ids, told, strict=True) if id not in failed}
 
@@ -155,36 +153,15 @@ def revised(prompt: Prompt, answer: str, principle: Principle, critique: str = "
     return Prompt((*before, Message("assistant", said), Message("user", principle.revision_request)), kind=prompt.kind)
 
 
-def _unusable(one: Answer) -> str:
-    return one.error or ("" if one.text.strip() else "nothing was said") or ("" if one.finished else "it was cut off")
+def _row(row: Revised) -> dict[str, Any]:
+    told = {"prompt": row.prompt.as_dicts(), "kind": row.prompt.kind, "answer": row.answer}
+    return {**told, "steps": [one._asdict() for one in row.steps]}
 
 
-def _line(row: Revised, who: str) -> str:
-    told: dict[str, Any] = {"by": who, "prompt": row.prompt.as_dicts(), "kind": row.prompt.kind, "answer": row.answer}
-    return json.dumps({**told, "steps": [one._asdict() for one in row.steps]}, ensure_ascii=False) + "\n"
-
-
-def _kept(keep: Path, who: str) -> list[Revised]:
-    if not keep.is_file():
-        return []
-    found = []
-    whole = keep.read_bytes()
-    if not whole.endswith(b"\n"):  # what a death left of a line
-        whole = whole[: whole.rfind(b"\n") + 1]
-        with keep.open("r+b") as handle:
-            handle.truncate(len(whole))
-    for number, line in enumerate(whole.decode("utf-8").split("\n")[:-1], 1):
+def _kept(keep: Path, who: str) -> Iterator[Revised]:
+    for where, row in kept(keep, who):
         try:
-            row = json.loads(line)
-            by, steps = row["by"], tuple(Step(**one) for one in row["steps"])
-            found.append(
-                Revised(prompt=Prompt.from_dicts(row["prompt"], row["kind"]), answer=row["answer"], steps=steps)
-            )
+            steps = tuple(Step(**one) for one in row["steps"])
+            yield Revised(prompt=Prompt.from_dicts(row["prompt"], row["kind"]), answer=row["answer"], steps=steps)
         except (ValueError, LookupError, TypeError) as error:
-            raise DataError("a line is no revision", where=f"{keep}, line {number}", found=line[:80]) from error
-        if by != who:
-            raise DataError(
-                "the file holds revisions of another model, by another constitution, or in another way",
-                where=f"{keep}, line {number}", hint="name another file, or take this one away",
-            )  # fmt: skip
-    return found
+            raise DataError("a line is no revision", where=where, found=str(row)[:80]) from error

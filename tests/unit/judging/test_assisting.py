@@ -8,19 +8,12 @@ from palate.core.subjects import Answer
 from palate.judging.assisting import REQUESTS, AssistingConfig, assist
 from palate.store import attachments, rows
 from palate.store.journal import Journal
+from scripted import Parrot
 
 
-class Scripted:
+def scripted(fails=lambda prompt: None):
     """Names the answer that it is asked about; may fail."""
-
-    name = "scripted"
-
-    def __init__(self, fails=None):
-        self.asked, self.fails = [], fails or (lambda prompt: None)
-
-    def answer(self, prompts, *, seed=0, progress=None):
-        self.asked += prompts
-        return [self.fails(p) or Answer(f"about {p.messages[-2].content}") for p in prompts]
+    return Parrot(lambda p: fails(p) or f"about {p.messages[-2].content}")
 
 
 @pytest.fixture
@@ -45,22 +38,22 @@ def made(journal):
 
 
 def test_each_answer_gets_its_own_and_is_read_once(journal, made):
-    helper = Scripted()
+    helper = scripted()
     told = assist(journal, helper, "critic", AssistingConfig(sources=("s",)))
     assert (told.comparisons, told.written, told.failed) == (3, 6, 0)
-    assert len(helper.asked) == 5, "one answer stands in two comparisons"
+    assert len(helper.heard) == 5, "one answer stands in two comparisons"
     there = attachments.of(journal, [one.id for one in made])
     assert [(one.side, one.text, one.helper, one.kind) for one in there[made[1].id]] == [
         ("first", "about answer 0a", "critic", "critique"), ("second", "about answer 0c", "critic", "critique"),
     ]  # fmt: skip
     assert made[3].id not in there
-    asked = next(p for p in helper.asked if p.messages[-2].content == "answer 1b")
+    asked = next(p for p in helper.heard if p.messages[-2].content == "answer 1b")
     assert [m.role for m in asked.messages] == ["user", "assistant", "user"]
     assert asked.messages[-1].content == REQUESTS["critique"]
     assert not {"first", "second"} & set(asked.text.split()), "it cannot know on which side it will be"
-    again = Scripted()
+    again = scripted()
     assert assist(journal, again, "critic", AssistingConfig(sources=("s",))).comparisons == 0
-    assert again.asked == []
+    assert again.heard == []
     # Another kind is another matter.
     assert assist(journal, again, "critic", AssistingConfig(kind="summary", sources=("s",))).written == 6
 
@@ -72,28 +65,28 @@ def test_what_fails_is_not_attached_and_asked_again(journal, made):
             "answer 1a": Answer("and so", finished=False),
         }.get(prompt.messages[-2].content) or (Answer(" \n") if prompt.messages[-2].content == "answer 0b" else None)
 
-    told = assist(journal, Scripted(ill), "critic", AssistingConfig(sources=("s",), at_once=1))
+    told = assist(journal, scripted(ill), "critic", AssistingConfig(sources=("s",), at_once=1))
     assert (told.written, told.failed) == (2, 4)
     assert told.reasons == {"429": 2, "it was cut off": 1, "nothing was said": 1}
-    helper = Scripted()
+    helper = scripted()
     told = assist(journal, helper, "critic", AssistingConfig(sources=("s",)))
     assert (told.comparisons, told.written, told.failed) == (3, 4, 0)
-    assert len(helper.asked) == 3
+    assert len(helper.heard) == 3
     assert sorted(len(some) for some in attachments.of(journal, [one.id for one in made[:3]]).values()) == [2, 2, 2]
 
 
 def test_a_death_loses_what_was_under_way_and_nothing_else(journal, made):
-    class Dies(Scripted):
+    class Dies(Parrot):
         def answer(self, prompts, *, seed=0, progress=None):
-            if self.asked:
+            if self.heard:
                 raise KeyboardInterrupt
             return super().answer(prompts)
 
     with pytest.raises(KeyboardInterrupt):
-        assist(journal, Dies(), "critic", AssistingConfig(at_once=2))
-    told = assist(journal, Scripted(), "critic", AssistingConfig(at_most=1))
+        assist(journal, Dies(lambda p: "fine"), "critic", AssistingConfig(at_once=2))
+    told = assist(journal, scripted(), "critic", AssistingConfig(at_most=1))
     assert (told.comparisons, told.written) == (1, 2)
-    assert assist(journal, Scripted(), "critic", AssistingConfig()).written == 2
+    assert assist(journal, scripted(), "critic", AssistingConfig()).written == 2
 
 
 def test_nonsense_is_refused():

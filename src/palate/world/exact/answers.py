@@ -15,6 +15,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from palate.core.errors import ConfigError
+
 LETTERS: Final = 4
 LONGEST: Final = 8
 END: Final = LETTERS
@@ -25,6 +27,8 @@ _BEFORE: Final = LETTERS + 2
 """Letters, the end and the beginning: what may stand before a place."""
 ROWS: Final = LONGEST * _BEFORE * _BEFORE
 """C, of a policy's table."""
+SIGHTS: Final = ("letters", "pairs", "triples")
+"""What a model sees of an answer, each of them the ones before it too, and its length."""
 
 
 class Answers(NamedTuple):
@@ -75,6 +79,38 @@ def all_logprobs(logits_CV: Float[Tensor, "C V"]) -> Float[Tensor, " K"]:
     """Log π of every answer, in nats; their exponentials sum to 1."""
     every = answers()
     return (logits_CV.log_softmax(-1)[every.rows_KT, every.tokens_KT] * every.mask_KT).sum(-1)
+
+
+@cache
+def seen(sees: str) -> Float[Tensor, "K D"]:
+    """Features of all answers: how often each pair of letters stands in it, each letter, its length, each triple.
+
+    Args:
+        sees: One of `SIGHTS`.
+
+    Raises:
+        ConfigError: nobody sees so.
+    """
+    if sees not in SIGHTS:
+        raise ConfigError("nobody sees so", expected=", ".join(SIGHTS), found=repr(sees))
+    every = answers()
+    parts = [every.counts_KV, every.lengths_K.double().unsqueeze(-1)]
+    if sees != "letters":
+        parts.insert(0, every.pairs_KP)
+    if sees == "triples":
+        parts.append(triples())
+    return torch.cat(parts, dim=-1)
+
+
+@cache
+def triples() -> Float[Tensor, "K D"]:
+    """How often each three neighbours stand in each answer, the first letter major."""
+    tokens_KT = answers().tokens_KT
+    one, two, three = tokens_KT[:, :-2], tokens_KT[:, 1:-1], tokens_KT[:, 2:]
+    codes = torch.where(three != END, (one * LETTERS + two) * LETTERS + three, LETTERS**3)
+    counts = torch.zeros(len(tokens_KT), LETTERS**3 + 1, dtype=torch.float64)
+    counts.scatter_add_(1, codes, torch.ones_like(codes, dtype=torch.float64))
+    return counts[:, :-1]
 
 
 class Samples(NamedTuple):

@@ -5,7 +5,6 @@ Shapes: `N` answers of a look, `P` labelled pairs.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Final
 
 import numpy as np
@@ -13,7 +12,7 @@ import torch
 
 from palate.core.ids import derive_seed
 from palate.evaluation.monitor.audit import Look
-from palate.world.exact.answers import END, LETTERS, answers
+from palate.world.exact.answers import answers, triples
 from palate.world.exact.pursuit import Run
 
 LABELS: Final = 300
@@ -74,17 +73,6 @@ def described(reference_K: torch.Tensor) -> torch.Tensor:
     every = answers()
     length_K1 = every.lengths_K.double().unsqueeze(-1)
     counted = (every.counts_KV, every.counts_KV.square(), length_K1, length_K1.square(), every.pairs_KP)
-    triples_KA = _triples() - reference_K @ _triples()
+    triples_KA = triples() - reference_K @ triples()
     _, axes_AA = torch.linalg.eigh((triples_KA * reference_K.unsqueeze(-1)).T @ triples_KA)
     return torch.cat([*counted, triples_KA @ axes_AA[:, -AXES:]], dim=-1)
-
-
-@cache
-def _triples() -> torch.Tensor:
-    """How often each three neighbours stand in each answer."""
-    tokens_KT = answers().tokens_KT
-    one, two, three = tokens_KT[:, :-2], tokens_KT[:, 1:-1], tokens_KT[:, 2:]
-    codes = torch.where(three != END, (one * LETTERS + two) * LETTERS + three, LETTERS**3)
-    triples = torch.zeros(len(tokens_KT), LETTERS**3 + 1, dtype=torch.float64)
-    triples.scatter_add_(1, codes, torch.ones_like(codes, dtype=torch.float64))
-    return triples[:, :-1]

@@ -23,7 +23,8 @@ from torch import Tensor
 
 from palate.core.errors import ConfigError
 from palate.core.ids import derive_seed
-from palate.world.exact.answers import END, LETTERS, LONGEST, ROWS, all_logprobs, answers
+from palate.preferences.filtering import fit_logistic
+from palate.world.exact.answers import END, LETTERS, LONGEST, ROWS, all_logprobs, answers, seen
 from palate.world.exact.bandit import unit_variance
 
 HEDGE: Final = 1
@@ -33,6 +34,8 @@ STYLE: Final = 2
 EMPTY: Final = 3
 """A letter that says nothing: flattery, or a flourish. It is rare at first."""
 MEMBERS: Final = 4
+PRICE: Final = 2.0
+"""On squared weights of a Bradley-Terry model, in nats."""
 
 TUNED: Final = ("style", "flattery", "hedging", "few-labels", "repetition", "echo")
 """Families that thresholds may be chosen on."""
@@ -189,26 +192,18 @@ def _content(generator: torch.Generator, reference_K: Tensor, triples: float) ->
 
 def _rewards(generator: torch.Generator, reference_K: Tensor, logits_K: Tensor, labels: int) -> Tensor:
     """An ensemble of Bradley-Terry models, each of a bootstrap of the same labelled pairs."""
-    every = answers()
-    seen_KD = torch.cat([every.pairs_KP, every.counts_KV, every.lengths_K.double().unsqueeze(-1)], dim=-1)
+    seen_KD = seen("pairs")
     drawn = torch.multinomial(reference_K, 2 * labels, replacement=True, generator=generator)
     first_N, second_N = drawn[:labels], drawn[labels:]
     p_N = (logits_K[first_N] - logits_K[second_N]).sigmoid()
     said_N = (torch.rand(labels, generator=generator, dtype=torch.float64) < p_N).double()
     difference_ND = seen_KD[first_N] - seen_KD[second_N]
     rows = [torch.randint(labels, (labels,), generator=generator) for _ in range(MEMBERS)]
-    members_MK = torch.stack([seen_KD @ _fit(difference_ND[some], said_N[some]) for some in rows])
+    members_MK = torch.stack([seen_KD @ _weights(difference_ND[some], said_N[some]) for some in rows])
     members_MK = members_MK - (members_MK @ reference_K).unsqueeze(-1)
     proxy_K = members_MK.mean(0)
     return members_MK / (reference_K @ proxy_K.square()).sqrt()
 
 
-def _fit(difference_ND: Tensor, said_N: Tensor, price: float = 2.0, steps: int = 25) -> Tensor:
-    """Logistic regression with a price on squared weights, by Newton's method."""
-    weights_D = difference_ND.new_zeros(difference_ND.shape[1])
-    for _ in range(steps):
-        p_N = (difference_ND @ weights_D).sigmoid()
-        curvature_DD = (difference_ND * (p_N * (1 - p_N)).unsqueeze(-1)).T @ difference_ND
-        curvature_DD = curvature_DD + price * torch.eye(len(weights_D), dtype=torch.float64)
-        weights_D = weights_D + torch.linalg.solve(curvature_DD, difference_ND.T @ (said_N - p_N) - price * weights_D)
-    return weights_D
+def _weights(difference_ND: Tensor, said_N: Tensor) -> Tensor:
+    return torch.from_numpy(fit_logistic(difference_ND.numpy(), said_N.numpy(), PRICE))

@@ -22,24 +22,18 @@ Source: Lee et al. 2023, arXiv:2309.00267 (soft labels; canonical and direct).
 from __future__ import annotations
 
 import math
-from functools import cache
 from typing import Final, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from palate.core.errors import ConfigError
 from palate.core.ids import derive_seed
 from palate.preferences.filtering import fit_logistic
-from palate.world.exact.answers import END, LETTERS, answers
-from palate.world.exact.gaming import World
+from palate.world.exact.answers import seen
+from palate.world.exact.gaming import PRICE, World
 from palate.world.exact.optimum import TiltPoint, frontier, tilt
 
-SIGHTS: Final = ("letters", "pairs", "triples")
-"""What a model sees of an answer, each of them the ones before it too, and its length."""
-PRICE: Final = 2.0
-"""On squared weights of a Bradley-Terry model, in nats; as in `gaming`."""
 TESTED: Final = 20_000
 """Pairs on which a judge's accuracy is measured."""
 _NEAR: Final = 1e-9
@@ -219,31 +213,3 @@ class Gold:
         """What pursuing a reward up to a KL comes to."""
         found = policy(self.world, rewards_K, kl_nats)
         return Outcome(found.mean(self.beats_K), found.mean(self.world.gold_K), found.kl_nats)
-
-
-@cache
-def seen(sees: str) -> Float[Tensor, "K D"]:
-    """Features of all answers: how often each letter stands in it, each pair, each triple; and its length.
-
-    Raises:
-        ConfigError: nobody sees so.
-    """
-    if sees not in SIGHTS:
-        raise ConfigError("nobody sees so", expected=", ".join(SIGHTS), found=repr(sees))
-    every = answers()
-    parts = [every.counts_KV, every.lengths_K.double().unsqueeze(-1)]
-    if sees != "letters":
-        parts.append(every.pairs_KP)
-    if sees == "triples":
-        parts.append(_triples())
-    return torch.cat(parts, dim=-1)
-
-
-def _triples() -> Float[Tensor, "K D"]:
-    """How often each triple of neighbours stands in an answer."""
-    tokens_KT = answers().tokens_KT
-    one, two, three = tokens_KT[:, :-2], tokens_KT[:, 1:-1], tokens_KT[:, 2:]
-    codes = torch.where(three != END, (one * LETTERS + two) * LETTERS + three, LETTERS**3)
-    counts = torch.zeros(len(tokens_KT), LETTERS**3 + 1, dtype=torch.float64)
-    counts.scatter_add_(1, codes, torch.ones_like(codes, dtype=torch.float64))
-    return counts[:, :-1]

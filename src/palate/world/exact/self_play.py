@@ -27,12 +27,10 @@ from palate.core.ids import derive_seed
 from palate.functional.dpo import dpo_loss
 from palate.judging.collapse import Audited, Seen, Signs
 from palate.preferences.filtering import fit_logistic
-from palate.world.exact.answers import LETTERS, Samples, all_logprobs, answers, numbers, sample
+from palate.world.exact.answers import LETTERS, Samples, all_logprobs, answers, numbers, sample, seen
 from palate.world.exact.bandit import unit_variance
-from palate.world.exact.gaming import EMPTY, HEDGE, World
+from palate.world.exact.gaming import EMPTY, HEDGE, PRICE, World
 
-PRICE: Final = 2.0
-"""On squared weights of the judge, as in `gaming`."""
 FONDNESSES: Final = ("flattery", "hedging", "repetition")
 """What a judge may grow fond of."""
 
@@ -157,7 +155,7 @@ class _People:
 
     def __init__(self, world: World, config: SelfPlayConfig, seed: int) -> None:
         self.world, self.seed = world, seed
-        self.seen_KD = _seen()
+        self.seen_KD = seen("pairs")
         drawn = _draw(world.reference_CV, config.labels, derive_seed(seed, "labelled"))
         first_N, second_N = numbers(drawn.tokens_BT).chunk(2)
         self.rows_ND = self.seen_KD[first_N] - self.seen_KD[second_N]
@@ -198,11 +196,6 @@ class _People:
         first_N, second_N = numbers(drawn.tokens_BT).chunk(2)
         p_N, said_N = self.thinks(weights_D, fond_K, first_N, second_N), self.say(first_N, second_N, -1)
         return [Audited(float(p), float(y)) for p, y in zip(p_N, said_N, strict=True)]
-
-
-def _seen() -> Float[Tensor, "K D"]:
-    every = answers()
-    return torch.cat([every.pairs_KP, every.counts_KV, every.lengths_K.double().unsqueeze(-1)], dim=-1)
 
 
 def _fondness(world: World, injected: Injection) -> Float[Tensor, " K"]:

@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from palate.core.errors import ConfigError
 from palate.world.exact import rlaif
-from palate.world.exact.answers import END, LETTERS, answers
+from palate.world.exact.answers import END, LETTERS, answers, seen
 from palate.world.exact.gaming import build
 from palate.world.exact.optimum import frontier
 from palate.world.exact.rlaif import Gold, Judge, Schooling
@@ -128,7 +128,7 @@ def test_careless_people_err_more_often_and_their_rate_is_the_one_that_is_told(w
 
 
 def test_a_triple_is_counted_where_it_stands():
-    every, triples = answers(), rlaif.seen("triples")[:, -(LETTERS**3) :]
+    every, triples = answers(), seen("triples")[:, -(LETTERS**3) :]
     number = int((every.tokens_KT == torch.tensor([0, 1, 0, 1, 0, 1, END, END])).all(-1).nonzero())
     assert triples[number].nonzero().flatten().tolist() == [4, 17]  # 010 and 101
     assert triples[number, [4, 17]].tolist() == [2, 2]
@@ -137,4 +137,4 @@ def test_a_triple_is_counted_where_it_stands():
 
 def test_nobody_sees_otherwise():
     with pytest.raises(ConfigError, match="sees"):
-        rlaif.seen("everything")
+        seen("everything")

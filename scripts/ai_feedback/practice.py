@@ -1,0 +1,43 @@
+"""Runs of the practice world that measurements share: their seeds, their base and SFT models, what they came to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from palate.core.ids import content_id, derive_seed
+from palate.world import stages
+from palate.world.settings import Size
+
+SEEDS: Final = 5
+BUILT: Final = Path(__file__).resolve().parents[2] / "build" / "practice-arms"
+
+Arms: TypeAlias = Callable[[Path, int, Path, Size, Any], list[Any]]
+"""Arms of one seed, each a named tuple: from a folder, a seed, an SFT model, the world's size, and amounts."""
+
+
+def of_seeds(name: str, arms: Arms, amounts: Any, seed: int) -> list[list[list[Any]]]:
+    """What each seed's arms came to, as lists of their fields."""
+    seeds = [derive_seed(seed, "practice arms", number) % 10_000 for number in range(SEEDS)]
+    with ProcessPoolExecutor(2) as pool:
+        return list(pool.map(partial(run, name, arms, amounts), seeds))
+
+
+def run(name: str, arms: Arms, amounts: Any, seed: int) -> list[list[Any]]:
+    """One seed's; base and SFT model are made once for all measurements, and what was measured is kept."""
+    stages.quiet(1)
+    root, size = BUILT / str(seed), Size()
+    kept = root / f"{name}-{content_id('arms', [asdict(size), asdict(amounts)])}.json"
+    if not kept.is_file():
+        root.mkdir(parents=True, exist_ok=True)
+        sft = stages.make_sft(root, seed, size, stages.make_base(root, seed, size))
+        found = arms(root, seed, sft, size, amounts)
+        half = kept.with_suffix(".partial")
+        half.write_text(json.dumps(found), encoding="utf-8")
+        half.replace(kept)
+    return json.loads(kept.read_text(encoding="utf-8"))
