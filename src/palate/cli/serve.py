@@ -107,16 +107,20 @@ def application() -> FastAPI:
     made = pages.Settings(hosts=tuple(setting["names"]), https=setting["https"])
     policies = {named: Path(folder) for named, folder in setting["policies"].items()}
     guarded = Path(setting["guardrails"]) if setting.get("guardrails") else None
-    return pages.create(journal, settings=made, parts=parts(setting["what"], policies, guarded))
+    return pages.create(journal, settings=made, parts=parts(setting["what"], policies, guarded, Path(setting["out"])))
 
 
-def parts(what: What, policies: Mapping[str, Path], guardrails: Path | None = None) -> Sequence[pages.Part]:
+def parts(
+    what: What, policies: Mapping[str, Path], guardrails: Path | None = None, out: Path = Path()
+) -> Sequence[pages.Part]:
     """The parts that are asked for, under a version of the guardrails if one is named."""
     made: list[pages.Part] = []
     if what in ("rate", "all"):
+        from palate.core.artefacts import Workspace
+        from palate.rounds.dashboard.part import part as rounds
         from palate.workbench.part import part
 
-        made.append(part())
+        made += [part(), rounds(Workspace(out))]
     if what in ("chat", "all") and policies:
         from palate.guardrails import loading
         from palate.serving import part as serving

@@ -343,6 +343,7 @@ _BY_PERSON: tuple[tuple[Table, Any], ...] = (
     (schema.finding, schema.finding.c.found_by),
     (schema.exposure, schema.exposure.c.person),
     (schema.consent, schema.consent.c.person),
+    (schema.assignment, schema.assignment.c.person),
     (schema.chat, schema.chat.c.person),
     (schema.draft, schema.draft.c.rater),
     (schema.lease, schema.lease.c.rater),

@@ -10,6 +10,7 @@ from palate.store import (
     consents,
     demonstrations,
     erasure,
+    experiments,
     exposures,
     feedback,
     findings,
@@ -17,7 +18,10 @@ from palate.store import (
     onboarding,
     opinions,
     rankings,
+    releases,
+    rounds,
     rows,
+    taints,
     voice,
 )
 from palate.store.attachments import Attachment
@@ -62,3 +66,12 @@ def add_of_every_kind(journal, made, says):
         attachments.add(journal, [helped])
         assistance.deal(journal, "r0", [comparison])
         voice.star(journal, comparison.id, Verdict.FIRST, note="so are we", actor="lead")
+        turn = rounds.begin(journal, {"beta": number})
+        rounds.note(journal, turn.id, "dataset", "done", artefact=f"dataset-{number}", details={"rows": 3})
+        rounds.note(journal, turn.id, "", "done")
+        one, other = (releases.add(journal, f"policy-{number}-{side}", round_=turn.id) for side in "ab")
+        releases.point(journal, "stable", one.id, actor="lead")
+        test = experiments.begin(journal, f"test {number}", {one.id: 0.5, other.id: 0.5}, {"power": 0.8})
+        experiments.assign(journal, test.id, "p0", other.id)
+        experiments.end(journal, test.id, "stopped", details={}, actor="lead")
+        taints.mark(journal, f"receipt {number}", [(f"dataset-{number}", "holds 1 of the rows")])

@@ -48,7 +48,7 @@ def anew(table):
 
 ATTACKS = {
     "update": lambda t: f"UPDATE {t} SET {edited(t)[0]} = {edited(t)[1]}",
-    "update the key": lambda t: f"UPDATE {t} SET {KEY[t]} = {KEY[t]} || '9' WHERE seq = (SELECT min(seq) FROM {t})",
+    "update the key": lambda t: f"UPDATE {t} SET {KEY[t]} = {KEY[t]} || '999' WHERE seq = (SELECT min(seq) FROM {t})",
     "update or replace": lambda t: (
         f"UPDATE OR REPLACE {t} SET seq = (SELECT min(seq) FROM {t}) WHERE seq > (SELECT min(seq) FROM {t}) AND seq < 3"
     ),

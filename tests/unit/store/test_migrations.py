@@ -24,7 +24,8 @@ from palate.store.queue import QueuePolicy
 OLD = Path(__file__).with_name("version_1.sql")
 SECOND = Path(__file__).with_name("version_2.sql")
 THIRD = Path(__file__).with_name("version_3.sql")
-LAST = Path(__file__).with_name("version_4.sql")
+FOURTH = Path(__file__).with_name("version_4.sql")
+LAST = Path(__file__).with_name("version_5.sql")
 ASIDE = f"before-version-{schema.VERSION}"
 
 
@@ -42,7 +43,7 @@ def old(tmp_path):
 
 @pytest.fixture
 def last(tmp_path):
-    """With at least one row in every table that version 4 had and that is not empty by nature."""
+    """With at least one row in every table that version 5 had and that is not empty by nature."""
     return written(tmp_path / "last.db", LAST)
 
 
@@ -92,7 +93,7 @@ def test_the_last_versions_file_opens_and_keeps_every_row(last):
     with closing(sqlite3.connect(last)) as raw:
         tables = [name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         before = {name: raw.execute(f"SELECT * FROM {name}").fetchall() for name in tables}
-    assert sum(map(bool, before.values())) >= 29
+    assert sum(map(bool, before.values())) >= 31
     with Journal.open(last) as journal:
         (chat,) = chats.of(journal, "p0")
         assert (chat.title, chat.kind) == ("A chat", "")
@@ -108,11 +109,12 @@ def test_the_last_versions_file_opens_and_keeps_every_row(last):
 
 
 def test_a_migrated_file_and_a_new_one_have_the_same_tables(old, last, tmp_path):
-    second, third = written(tmp_path / "second.db", SECOND), written(tmp_path / "third.db", THIRD)
-    for path in (old, second, third, last):
+    between = {"second.db": SECOND, "third.db": THIRD, "fourth.db": FOURTH}
+    every = [old, last, *(written(tmp_path / name, script) for name, script in between.items())]
+    for path in every:
         Journal.open(path).close()
     Journal.open(tmp_path / "new.db").close()
-    assert shape(old) == shape(second) == shape(third) == shape(last) == shape(tmp_path / "new.db")
+    assert all(shape(path) == shape(tmp_path / "new.db") for path in every)
 
 
 def test_the_tables_are_what_the_schema_says(journal):

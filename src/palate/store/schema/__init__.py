@@ -28,6 +28,14 @@ from palate.store.schema.policy import guideline as guideline
 from palate.store.schema.policy import guideline_in_force as guideline_in_force
 from palate.store.schema.policy import onboarding_pass as onboarding_pass
 from palate.store.schema.policy import tombstone as tombstone
+from palate.store.schema.rounds import assignment as assignment
+from palate.store.schema.rounds import experiment as experiment
+from palate.store.schema.rounds import experiment_step as experiment_step
+from palate.store.schema.rounds import release as release
+from palate.store.schema.rounds import release_alias as release_alias
+from palate.store.schema.rounds import round_ as round_
+from palate.store.schema.rounds import round_step as round_step
+from palate.store.schema.rounds import taint as taint
 from palate.store.schema.signals import consent as consent
 from palate.store.schema.signals import exposure as exposure
 from palate.store.schema.signals import feedback as feedback
@@ -49,7 +57,7 @@ from palate.store.schema.working import setting as setting
 from palate.store.schema.working import task as task
 from palate.store.schema.working import token as token
 
-VERSION = 5
+VERSION = 6
 """Of the tables; stands in `PRAGMA user_version` of a file."""
 HEAD = f"{VERSION:04d}"
 """The same as Alembic's revision; stands in `alembic_version`."""

@@ -1,0 +1,1 @@
+"""Pages about rounds and what came of them. Nothing here needs torch."""
