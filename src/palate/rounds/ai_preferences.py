@@ -6,20 +6,16 @@ and by which principle.
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from palate.core.artefacts import Manifest, Workspace
-from palate.core.errors import DataError
-from palate.core.ids import content_id, derive_seed
+from palate.core.ids import content_id
 from palate.core.judges import Judge
 from palate.core.progress import SILENT, Progress
-from palate.core.records import Comparison, Completion, Preference, Prompt
-from palate.core.subjects import Subject
+from palate.core.records import Preference, Prompt
 from palate.judging.labelling import BOTH, Ledger, label
 from palate.preferences import dataset
 from palate.preferences.snapshot import SnapshotConfig, freeze
@@ -30,18 +26,6 @@ from palate.store.opinions import AIJudge
 PEOPLE: Final = "people"
 MODEL: Final = "model"
 """Whose word a row of a mix is."""
-
-
-class Asked(NamedTuple):
-    """Answers that are compared."""
-
-    completions: int
-    """To each prompt."""
-    pairs: int
-    """Comparisons of them, at most."""
-    temperature: float
-    """Of the answers, as they are recorded."""
-    seed: int
 
 
 class Judging(NamedTuple):
@@ -62,69 +46,6 @@ class Labelled(NamedTuple):
     principles: dict[str, str]
     """By comparison, the principle it was judged by."""
     ledger: Ledger
-
-
-def compared(
-    journal: Journal,
-    subject: Subject,
-    policy: str,
-    prompts: Sequence[Prompt],
-    asked: Asked,
-    source: str,
-    progress: Progress = SILENT,
-) -> int:
-    """Have a policy answer each prompt several times, and store pairs of answers; a second call adds nothing.
-
-    Answers that failed or were cut off, and pairs of the same words, are left out.
-
-    Args:
-        journal: Where they go.
-        subject: Who answers.
-        policy: Id of its weights.
-        prompts: What is asked, each once.
-        asked: How often.
-        source: Name of this collection.
-        progress: Who listens.
-
-    Returns:
-        How many comparisons the source has.
-    """
-    if there := len(rows.comparisons(journal, [source])):
-        return there
-    every = [prompt for prompt in prompts for _ in range(asked.completions)]
-    told = subject.answer(every, seed=derive_seed(asked.seed, "compared", source), progress=progress)
-    rng = random.Random(derive_seed(asked.seed, "compared pairs", source))
-    kept: list[Completion] = []
-    found: list[Comparison] = []
-    for number, prompt in enumerate(prompts):
-        some = told[number * asked.completions : (number + 1) * asked.completions]
-        group = [
-            Completion(
-                prompt=prompt.id, text=one.text, policy=policy, temperature=asked.temperature, sample=sample,
-                finished=one.finished,
-            )
-            for sample, one in enumerate(some)
-            if not one.error
-        ]  # fmt: skip
-        kept += group
-        pairs = [
-            pair for pair in combinations(group, 2)
-            if pair[0].text != pair[1].text and all(one.finished and one.text.strip() for one in pair)
-        ]  # fmt: skip
-        for pair in rng.sample(pairs, min(asked.pairs, len(pairs))):
-            first, second = rng.sample(pair, 2)
-            found.append(Comparison(prompt=prompt.id, first=first.id, second=second.id, source=source))
-    if not found:
-        raise DataError(
-            "no two answers of the policy could be compared",
-            where=source,
-            expected="two answers or more to a prompt, finished and not the same",
-            found=f"{len(told)} answers to {len(prompts)} prompts",
-        )
-    rows.add_prompts(journal, prompts)
-    rows.add_completions(journal, kept)
-    rows.add_comparisons(journal, found)
-    return len(found)
 
 
 def labelled(

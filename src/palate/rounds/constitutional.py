@@ -30,7 +30,8 @@ from palate.evaluation.subjects import Folder
 from palate.judging.local_judge import LocalJudge
 from palate.judging.template import ByPrinciple, by_principle
 from palate.preferences import dataset
-from palate.rounds.ai_preferences import Asked, Judging, Labelled, compared, labelled, mixed
+from palate.rounds.ai_preferences import Judging, Labelled, labelled, mixed
+from palate.rounds.collecting import Asked, Writer, compared
 from palate.rounds.constitutional_settings import ConstitutionalConfig, Material, Recipes
 from palate.rounds.principles import Deed, deeds
 from palate.rounds.revisions import Taught, teach
@@ -134,7 +135,7 @@ def prefer(
     made = [identify(policy), judging.who.rater, [prompt.id for prompt in every], list(asked), config.max_new_tokens]
     source = f"constitutional/{content_id('compared', made)}"
     subject = Folder(policy, temperature=config.temperature, max_new_tokens=config.max_new_tokens)
-    compared(journal, subject, identify(policy), every, asked, source, progress)
+    compared(journal, [Writer(subject, identify(policy))], every, asked, source, progress)
     return labelled(
         journal, judging, source, workspace, soft=config.soft, heldout_fraction=config.heldout_fraction,
         seed=config.seed, progress=progress,

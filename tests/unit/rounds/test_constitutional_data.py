@@ -14,7 +14,8 @@ from palate.core.records import Comparison, Completion, Demonstration, Judgement
 from palate.core.subjects import Answer
 from palate.preferences import dataset
 from palate.preferences.snapshot import SnapshotConfig, freeze
-from palate.rounds.ai_preferences import Asked, Judging, compared, labelled, mixed
+from palate.rounds.ai_preferences import Judging, labelled, mixed
+from palate.rounds.collecting import Asked, Writer, compared
 from palate.rounds.constitutional_settings import ConstitutionalConfig, Material
 from palate.rounds.principles import deeds
 from palate.rounds.revisions import teach
@@ -131,7 +132,7 @@ def test_the_mix_holds_the_models_word_on_harm_and_peoples_on_the_rest(journal, 
     asked, subject, judge = Asked(3, 2, 1.0, 0), Scripted(), FondOfA()
 
     def go():
-        compared(journal, subject, "policy-1", RED, asked, "constitutional/1")
+        compared(journal, [Writer(subject, "policy-1")], RED, asked, "constitutional/1")
         return labelled(journal, Judging(judge, WHO), "constitutional/1", workspace, **HOW)
 
     told = go()
@@ -159,7 +160,7 @@ def test_the_mix_holds_the_models_word_on_harm_and_peoples_on_the_rest(journal, 
 
 def test_a_human_harm_label_is_counted_where_there_is_one(journal, workspace):
     people = people_say(journal, workspace, [*HELP, RED[2]])
-    compared(journal, Scripted(), "policy-1", RED, Asked(2, 1, 1.0, 0), "constitutional/1")
+    compared(journal, [Writer(Scripted(), "policy-1")], RED, Asked(2, 1, 1.0, 0), "constitutional/1")
     told = labelled(journal, Judging(FondOfA(), WHO), "constitutional/1", workspace, **HOW)
     assert read_manifest(mixed(told.data, told.principles, people, workspace, RED)).facts["people_on_red_team"] == 1
 
@@ -170,14 +171,16 @@ def test_what_was_cut_off_or_is_the_same_is_not_compared(journal):
             told = super().answer(prompts)
             return [Answer(one.text, finished=n % 3 != 0) for n, one in enumerate(told)]
 
-    assert compared(journal, Cut(), "p", RED, Asked(3, 5, 1.0, 0), "s") == 8, "one pair of two finished ones each"
+    assert compared(journal, [Writer(Cut(), "p")], RED, Asked(3, 5, 1.0, 0), "s") == 8, (
+        "one pair of two finished ones each"
+    )
 
     class Same(Scripted):
         def answer(self, prompts, *, seed=0, progress=None):
             return [Answer("the same")] * len(prompts)
 
     with pytest.raises(DataError, match="no two answers"):
-        compared(journal, Same(), "p", RED, Asked(3, 5, 1.0, 0), "t")
+        compared(journal, [Writer(Same(), "p")], RED, Asked(3, 5, 1.0, 0), "t")
 
 
 def test_the_table_counts_what_each_principle_did(workspace, tmp_path):

@@ -20,7 +20,7 @@ from palate.evaluation.subjects import Folder
 from palate.preferences import dataset
 from palate.preferences.snapshot import SnapshotConfig, freeze
 from palate.rounds import constitutional
-from palate.rounds.ai_preferences import Asked, compared
+from palate.rounds.collecting import Asked, Writer, compared
 from palate.rounds.constitutional import Constitutional
 from palate.rounds.constitutional_settings import ConstitutionalConfig, Material, Recipes
 from palate.store.journal import Journal
@@ -95,7 +95,7 @@ def harm_labels(root: Path, seed: int, sft: Path, scale: Scale, progress: Progre
     asked = Asked(4, scale.pairs, 1.0, seed)
     subject = Folder(sft, temperature=1.0, max_new_tokens=scale.longest)
     with Journal.open(root / "people.db") as journal:
-        compared(journal, subject, identify(sft), [q.prompt for q in questions], asked, source, progress)
+        compared(journal, [Writer(subject, identify(sft))], [q.prompt for q in questions], asked, source, progress)
         collect.judge_all(journal, questions, source=source, raters=1, seed=seed, progress=progress)
         data = freeze(journal, Workspace(root), SnapshotConfig(sources=(source,), heldout_fraction=0.0, seed=seed))
     found = dataset.load_preferences(data)
