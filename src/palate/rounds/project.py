@@ -183,7 +183,8 @@ class Project:
 
     def as_dict(self) -> dict[str, Any]:
         """As `of` reads it."""
-        return _plain(asdict(self))
+        told: dict[str, Any] = _plain(asdict(self))
+        return told
 
 
 def read(root: Path) -> Project:
