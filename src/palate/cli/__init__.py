@@ -18,6 +18,8 @@ app = App(
 )
 COMMANDS = {
     "demo": ("demo:demo", "Run the whole cycle in the practice world, for real, and write a report."),
+    "init": ("init:init", "Make a project's folder, with settings to read and change."),
+    "round": ("round:app", "Turn the cycle once: collect, train, evaluate, gate, release."),
     "import": ("imports:import_", "Read a file of any known shape into the project."),
     "export": ("exports:export", "Write preferences, demonstrations or prompts as another trainer reads them."),
     "dataset": ("dataset:app", "Build, show and compare frozen datasets of preferences."),

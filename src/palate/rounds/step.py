@@ -14,7 +14,7 @@ from palate.core.records import Demonstration, Prompt
 from palate.rounds.project import Project
 from palate.store.journal import Journal
 from palate.store.rounds import Round
-from palate.training.run import RunOptions
+from palate.training.rl_settings import RolloutOptions
 
 
 class Done(NamedTuple):
@@ -49,6 +49,9 @@ class Material:
     """Records of the project's files, as the command line has read them."""
 
     prompts: list[Prompt]
+    """What is asked in collections."""
+    practised: list[Prompt]
+    """Those of them that a policy is trained on."""
     heldout: list[Prompt]
     """For the evaluation; never trained on."""
     demonstrations: Path | None = None
@@ -87,7 +90,7 @@ class Context:
     judges: Mapping[str, Judges] = field(default_factory=dict)
     """Who judges in place of people: `collect` all of it, `judge` what people have left open."""
     progress: Progress = SILENT
-    options: RunOptions = field(default_factory=RunOptions)
+    options: RolloutOptions = field(default_factory=RolloutOptions)
 
     def path(self, step: str) -> Path:
         """What a step of this round left."""

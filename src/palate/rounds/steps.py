@@ -115,7 +115,7 @@ def policy(context: Context) -> Outcome:
 
 def _by_sampling(context: Context) -> Path:
     chosen = context.project.policy
-    prompts = context.material.prompts[: chosen.prompts or None]
+    prompts = context.material.practised[: chosen.prompts or None]
     scorer = context.path("reward")
     watching = None
     if chosen.monitor != "off":
@@ -149,7 +149,7 @@ def _by_principles(context: Context) -> Path:
             "there is no constitution", where="[project] constitution", expected="a file of principles"
         )
     material = constitutional_settings.Material(
-        red_team=context.material.red_team, helpful=context.material.prompts,
+        red_team=context.material.red_team, helpful=context.material.practised,
         demonstrations=context.material.demonstrated("train"), preferences=context.path("dataset"),
     )  # fmt: skip
     recipes = constitutional_settings.Recipes(sft=context.project.sft, reward=context.project.reward)
