@@ -9,11 +9,12 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 
 from palate.core.artefacts import Workspace
-from palate.pages.app import NavItem, Part
+from palate.pages.app import LEADERS, NavItem, Part
+from palate.rounds.dashboard import turns
 
 _HERE = Path(__file__).parent
-NAV: Final[tuple[NavItem, ...]] = ()
-_PAGES: Final[tuple[ModuleType, ...]] = ()
+NAV: Final[tuple[NavItem, ...]] = (NavItem("Rounds", "/rounds", LEADERS),)
+_PAGES: Final[tuple[ModuleType, ...]] = (turns,)
 """Each has a `router`."""
 
 

@@ -1,4 +1,4 @@
-// The dashboard, kept fresh: the server draws, this puts the new drawing in place of the old one.
+// A part of a page, kept fresh: the server draws, this puts the new drawing in place of the old one.
 
 const box = document.querySelector("#live");
 const line = document.querySelector("#fresh");
