@@ -20,22 +20,24 @@ from palate.rounds.turn import Turn, alone, left, look
 from palate.store import rounds
 
 
-def begin(context: Context, *, actor: str = "") -> Context:
+def begin(context: Context, *, actor: str = "", expected: int = 0) -> Context:
     """Write down that a round begins, with the settings of the project as they are.
 
     Args:
         context: Of a project; which round it names does not matter.
         actor: Who began it.
+        expected: The number that it must get; 0: any.
 
     Raises:
-        DataError: another round is under way.
+        DataError: another round is under way, or came first.
     """
     earlier = rounds.every(context.journal)
     parent = next((one.id for one in reversed(earlier) if rounds.state(context.journal, one.id) == "done"), "")
     recipe = {
         "project": context.project.as_dict(), "steps": list(context.project.steps), "inputs": inputs(context)
     }  # fmt: skip
-    return taken_up(replace(context, round=rounds.begin(context.journal, recipe, parent=parent, actor=actor)))
+    made = rounds.begin(context.journal, recipe, parent=parent, actor=actor, expected=expected)
+    return taken_up(replace(context, round=made))
 
 
 def taken_up(context: Context) -> Context:

@@ -19,6 +19,7 @@ from palate.core.errors import ConfigError, MissingArtefact
 from palate.core.ids import derive_seed
 from palate.preferences.snapshot import SnapshotConfig
 from palate.rounds.constitutional_settings import ConstitutionalConfig
+from palate.rounds.continuous import ContinuousConfig
 from palate.rounds.evaluating import EvaluateConfig
 from palate.rounds.release_gates import ReleaseGateConfig
 from palate.training.dpo import DPOConfig
@@ -61,6 +62,20 @@ _FITS: Final = {
     "cai": ("constitutional",),
 }
 STARTS: Final = ("last", "reference")
+SECTIONS: Final = (
+    "project",
+    "round",
+    "collect",
+    "judge",
+    "dataset",
+    "sft",
+    "reward",
+    "policy",
+    "evaluate",
+    "gate",
+    "release",
+    "continuous",
+)
 T = TypeVar("T")
 
 
@@ -160,6 +175,7 @@ class Project:
     gate: ReleaseGateConfig = field(default_factory=ReleaseGateConfig)
     alias: str = "candidate"
     """The name that a round gives to what it released."""
+    continuous: ContinuousConfig = field(default_factory=ContinuousConfig)
 
     def __post_init__(self) -> None:
         if self.shape not in SHAPES:
@@ -213,22 +229,9 @@ def parse(told: Mapping[str, Any]) -> Project:
         ConfigError: a section or a setting is unknown, or a value cannot be.
     """
     sections = dict(told)
-    known = (
-        "project",
-        "round",
-        "collect",
-        "judge",
-        "dataset",
-        "sft",
-        "reward",
-        "policy",
-        "evaluate",
-        "gate",
-        "release",
-    )
     for name, section in sections.items():
-        if name not in known or not isinstance(section, dict):
-            raise ConfigError(f"{FILE} has no such section", where=f"[{name}]", expected=_near(name, known))
+        if name not in SECTIONS or not isinstance(section, dict):
+            raise ConfigError(f"{FILE} has no such section", where=f"[{name}]", expected=_near(name, SECTIONS))
     files = _section("project", Files, sections)
     chosen = _values("round", ("shape",), sections)
     shape = chosen.get("shape", "classic")
@@ -244,6 +247,7 @@ def parse(told: Mapping[str, Any]) -> Project:
         evaluate=_section("evaluate", EvaluateConfig, sections, seed=derive_seed(files.seed, "evaluate")),
         gate=_section("gate", ReleaseGateConfig, sections),
         alias=_values("release", ("alias",), sections).get("alias", "candidate"),
+        continuous=_section("continuous", ContinuousConfig, sections),
     )
 
 
@@ -251,7 +255,7 @@ def of(told: Mapping[str, Any]) -> Project:
     """Settings as `Project.as_dict` wrote them: those that a round began with."""
     made = {
         "files": Files, "collect": CollectConfig, "dataset": SnapshotConfig, "sft": SFTConfig, "reward": RewardConfig,
-        "evaluate": EvaluateConfig, "gate": ReleaseGateConfig,
+        "evaluate": EvaluateConfig, "gate": ReleaseGateConfig, "continuous": ContinuousConfig,
     }  # fmt: skip
     parts: dict[str, Any] = {name: _checked(name, kind, told[name]) for name, kind in made.items()}
     policy = dict(told["policy"])

@@ -21,7 +21,7 @@ from palate.rounds.collecting import Asked, Writer, compared
 from palate.rounds.project import PEOPLE
 from palate.rounds.step import Context, Done, Outcome, Waiting
 from palate.store import queue, rows
-from palate.store.judgements import judgements
+from palate.store.judgements import judgements, newest
 from palate.training import dpo as dpo_recipe
 from palate.training import grpo, online_dpo, ppo, rloo
 from palate.training import reward as reward_recipe
@@ -90,8 +90,9 @@ def judge(context: Context) -> Outcome:
 
 def dataset(context: Context) -> Outcome:
     """Freeze what the journal holds."""
+    until = newest(context.journal)  # what comes while it is read may be in it or not, and counts as new
     made = freeze(context.journal, context.workspace, context.project.dataset, context.progress)
-    return Done(made, facts(made))
+    return Done(made, {**facts(made), "until": until})
 
 
 def reward(context: Context) -> Outcome:

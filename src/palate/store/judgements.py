@@ -12,7 +12,7 @@ from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from palate.core.errors import DataError
@@ -192,6 +192,20 @@ def judgements(journal: Journal, sources: Sequence[str] = (), *, current: bool =
     with journal.reading() as connection:
         found = [judgement_of(row) for row in connection.execute(query)]
     return without_superseded(found) if current else found
+
+
+def newest(journal: Journal) -> int:
+    """Number of the last judgement, 0 where there is none; numbers only grow."""
+    with journal.reading() as connection:
+        return connection.execute(select(func.max(schema.judgement.c.seq))).scalar() or 0
+
+
+def count_after(journal: Journal, number: int) -> int:
+    """How many judgements came after the one of this number; those that correct another count too."""
+    table = schema.judgement
+    with journal.reading() as connection:
+        query = select(func.count()).select_from(table).where(table.c.seq > number)
+        return connection.execute(query).scalar() or 0
 
 
 def without_superseded(judgements: Sequence[Judgement]) -> list[Judgement]:

@@ -50,11 +50,20 @@ class Step(NamedTuple):
     at: str
 
 
-def begin(journal: Journal, recipe: Mapping[str, Any], *, parent: str = "", actor: str = "") -> Round:
+def begin(
+    journal: Journal, recipe: Mapping[str, Any], *, parent: str = "", actor: str = "", expected: int = 0
+) -> Round:
     """Write down that a round begins; it gets the next number.
 
+    Args:
+        journal: The journal.
+        recipe: Resolved settings; JSON.
+        parent: The round whose policy it begins with.
+        actor: Who began it.
+        expected: The number that it must get, for those who decide by themselves and may not be alone; 0: any.
+
     Raises:
-        DataError: another is under way, or there is no such parent.
+        DataError: another is under way or came first, or there is no such parent.
     """
     told = canonical_json(dict(recipe))
     table = schema.round_
@@ -68,6 +77,8 @@ def begin(journal: Journal, recipe: Mapping[str, Any], *, parent: str = "", acto
         if parent:
             require(connection, table.c.id, [parent], who="rounds")
         number = (connection.execute(select(func.max(table.c.number))).scalar() or 0) + 1
+        if expected not in (0, number):
+            raise DataError("another round came first", expected=f"round {expected}", found=f"round {number}")
         row: dict[str, Any] = {
             "id": content_id("round", [number, parent, told]), "number": number, "parent": parent, "recipe": told,
             "actor": actor, "at": _now(),

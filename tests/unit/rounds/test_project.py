@@ -30,7 +30,7 @@ def test_every_shape_is_found_again_in_what_a_round_keeps(shape):
         "project": {**LEAST["project"], "red_team": "red.txt"}, "round": {"shape": shape},
         "judge": {"model": "http://localhost:1/v1"},
         "dataset": {"sources": ["a", "b"], "gates": {"duplicates": "drop"}},
-        "reward": {"epochs": 3}, "release": {"alias": "mine"},
+        "reward": {"epochs": 3}, "release": {"alias": "mine"}, "continuous": {"rounds": 2},
     }  # fmt: skip
     found = project.parse(told)
     assert project.of(json.loads(json.dumps(found.as_dict()))) == found
