@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,7 @@ from palate.core.artefacts import Workspace
 from palate.core.errors import ConfigError
 from palate.rounds import machine
 from palate.rounds.step import Context
-from palate.rounds.turn import Turn, holding, look
+from palate.rounds.turn import Turn, holding, left, look
 from palate.rounds.turn import abort as ended
 from palate.rounds.turn import override as passed
 from palate.store import rounds
@@ -156,6 +157,63 @@ def plan(*, raters: int = 3, hours: float = 5.0, per_hour: float = 60.0, out: Fo
     with journal:
         for sentence in made(turns.context(settings, journal, out), Team(raters, hours, per_hour)):
             print(sentence)
+
+
+@app.command
+def watch(*, every_s: float = 60.0, once: Flag = False, drift: Flag = False, out: Folder = Path()) -> None:
+    """Begin rounds by themselves: when enough new judgements are there, within the budget of `[continuous]`.
+
+    A round that waits for people is tried again; one that failed a gate waits for a person. Ctrl-C ends the watch,
+    and with it, at a place from which it can go on, the round that is at work.
+
+    Parameters
+    ----------
+    every_s
+        Seconds between two looks.
+    once
+        Look once, do what is to be done, and end: for timers of the system.
+    drift
+        Say, too, whether people ask or like other things than the last round's dataset tells.
+    out
+        Project folder.
+    """
+    while True:
+        _look(out, drift)
+        if once:
+            return
+        time.sleep(every_s)
+
+
+def _look(out: Path, drift: bool) -> None:
+    from palate.rounds.watching import look_once
+
+    settings, journal = turns.project(out)
+
+    def context(one: Round | None) -> Context:
+        return turns.context(settings, journal, out, one or turns.NOBODY)
+
+    with journal:
+        if drift:
+            _drift(journal, out)
+        print(look_once(settings.continuous, journal, Workspace(out), context))
+
+
+def _drift(journal: Journal, out: Path) -> None:
+    """Both watches, of the last round that has a dataset and a reward model."""
+    from palate.evaluation.reward_judge import RewardJudge
+    from palate.rounds import drifting
+
+    workspace = Workspace(out)
+    made: dict[str, str] = {}
+    for one in rounds.every(journal):
+        made |= {step: id for step, id in left(journal, workspace, one.id).items() if id}
+    if "dataset" not in made:
+        print("Drift: there is no dataset yet.")
+        return
+    data = workspace.path(made["dataset"])
+    print(drifting.asked(journal, data).sentence)
+    if "reward" in made:
+        print(drifting.liked(journal, data, RewardJudge(workspace.path(made["reward"]))).sentence)
 
 
 def _work(context: Context) -> Turn:

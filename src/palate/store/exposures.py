@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -65,3 +66,24 @@ def of_chat(journal: Journal, chat: str) -> list[Exposure]:
     with journal.reading() as connection:
         rows = connection.execute(select(table).where(table.c.chat == chat).order_by(table.c.seq)).all()
     return [Exposure(row.completion, row.person, row.chat, row.shown_at) for row in rows]
+
+
+def first_questions(journal: Journal, since: str) -> list[str]:
+    """What was asked first in each chat that began after a moment, in their order; attacks are no use of a release.
+
+    Args:
+        journal: The journal.
+        since: UTC, ISO 8601.
+    """
+    table, said, asked, chat = schema.exposure, schema.completion, schema.prompt, schema.chat
+    attack = exists().where(chat.c.id == table.c.chat, chat.c.kind == ATTACK)
+    first = select(func.min(table.c.seq)).where(~attack).group_by(table.c.chat)
+    query = (
+        select(asked.c.messages)
+        .join(said, said.c.prompt == asked.c.id)
+        .join(table, table.c.completion == said.c.id)
+        .where(table.c.seq.in_(first), table.c.shown_at > since)
+        .order_by(table.c.seq)
+    )
+    with journal.reading() as connection:
+        return [str(json.loads(row.messages)[-1]["content"]) for row in connection.execute(query)]
