@@ -109,6 +109,8 @@ class CollectConfig:
     count: int = 100
     """Prompts of a round; each round takes others, as long as there are any. 0 samples nothing: what the journal holds
     is enough."""
+    first: int = 0
+    """Prompts of the first round, where it is to be smaller or larger; 0: as many as any."""
     completions: int = 4
     """Answers to each."""
     beside: bool = True
@@ -123,10 +125,14 @@ class CollectConfig:
     """Share of the comparisons that must have them before the round goes on."""
 
     def __post_init__(self) -> None:
-        if self.count < 0 or self.completions < 2 or min(self.pairs, self.judgements, self.max_new_tokens) < 1:
+        if (
+            min(self.count, self.first) < 0
+            or self.completions < 2
+            or min(self.pairs, self.judgements, self.max_new_tokens) < 1
+        ):
             raise ConfigError(
                 "[collect] asks for nothing that can be compared",
-                expected="count 0 or more, 2 completions or more, pairs, judgements and max_new_tokens 1 or more",
+                expected="count and first 0 or more, 2 completions or more, pairs, judgements and max_new_tokens 1 or more",
                 found=str(self),
             )
         if not 0 < self.enough <= 1 or self.temperature <= 0:

@@ -78,8 +78,10 @@ def drawn(context: Context) -> list[Prompt]:
     """This round's prompts: others than the rounds before had, as long as there are any."""
     every = list(context.material.prompts)
     random.Random(derive_seed(context.project.files.seed, "prompts")).shuffle(every)
-    count = min(context.project.collect.count, len(every))
-    start = len(context.earlier) * count % len(every)
+    config = context.project.collect
+    first = min(config.first or config.count, len(every))
+    count = min(config.count, len(every)) if context.earlier else first
+    start = (first + (len(context.earlier) - 1) * count) % len(every) if context.earlier else 0
     return (every + every)[start : start + count]
 
 

@@ -1,0 +1,1 @@
+"""Cells of `make rounds-figures`."""
