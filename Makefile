@@ -4,7 +4,7 @@ BIN := .venv/bin
 SEEDS ?= 5
 SEED ?= 0
 
-.PHONY: help demo quick demo-seeds demo-speedup real-data core-figures bench bug-bench resume scaling times slow test browser postgres load api-fuzz distributed people-figures evaluation-figures practice-figures ai-feedback-figures bridges check lock clean
+.PHONY: help demo quick demo-seeds demo-speedup real-data core-figures bench bug-bench resume scaling times slow test browser postgres load api-fuzz distributed people-figures evaluation-figures practice-figures ai-feedback-figures rounds-figures bridges check lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,9 @@ practice-figures: .venv/.ok  ## The monitor and a planted bias where a transform
 
 ai-feedback-figures: .venv/.ok  ## What feedback from models is worth, cell by cell, into docs/results/ai_feedback.json
 	$(BIN)/python -m scripts.ai_feedback_figures --seed $(SEED)
+
+rounds-figures: .venv/.ok  ## What rounds promise, measured cell by cell into docs/results/rounds.json
+	$(BIN)/python -m scripts.rounds_figures --seed $(SEED)
 
 # The opponents of `bench`, in environments of their own; PPO left TRL with 1.13.
 TRL_PYTHON ?= build/trl/bin/python
