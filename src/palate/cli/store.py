@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from palate.cli.live import Live
 from palate.core.errors import MissingArtefact, StoreError
@@ -122,3 +123,35 @@ def _there(text: str) -> Path | str:
 def _said(found: Verified) -> str:
     shown = ", ".join(f"{found.rows[name]} {name}s" for name in ("prompt", "completion", "comparison", "judgement"))
     return f"{sum(found.rows.values())} rows ({shown})"
+
+
+@app.command
+def prune(
+    *, days: float = 30.0, out: Path = Path(), database: str = "", yes: Annotated[bool, Parameter(negative=())] = False
+) -> None:
+    """Take away what nothing needs: models that no release and no open round goes back to, checkpoints, leftovers.
+
+    Manifests stay, so that lineage does; what is wanted again is made again. Without --yes it only says what would go.
+
+    Parameters
+    ----------
+    days
+        Whatever is younger stays.
+    out
+        Project folder.
+    database
+        URL of a PostgreSQL database, in place of the project's own file.
+    yes
+        Do it.
+    """
+    from palate.cli.project import opened
+    from palate.core.artefacts import Workspace
+    from palate.rounds import pruning
+
+    with opened(out, database) as journal:
+        work = pruning.prune if yes else pruning.plan
+        items = work(journal, Workspace(out), days=days)
+    for item in items:
+        print(f"{item.bytes / 1e6:10.1f} MB  {item.what:11} {item.path.name if item.what == 'artefact' else item.path}")
+    total = sum(item.bytes for item in items) / 1e6
+    print(f"{total:10.1f} MB {'are gone' if yes else 'would go; --yes does it'}.")

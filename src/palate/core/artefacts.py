@@ -21,6 +21,8 @@ from palate.core.errors import DataError, MissingArtefact
 from palate.core.ids import content_id, file_id, folder_id
 
 MANIFEST = "manifest.json"
+GONE = "gone.json"
+"""The manifest of an artefact whose content was taken away: lineage still knows it, and it can be made anew."""
 _MODEL_FILES = (".json", ".safetensors", ".model", ".jinja", ".txt", ".bin")
 
 
@@ -120,6 +122,8 @@ class Workspace:
             MissingArtefact: there is none of this id.
         """
         if not self.has(artefact_id):
+            if (self.path(artefact_id) / GONE).is_file():
+                return _read(self.path(artefact_id) / GONE)
             here = sorted(p.name for p in self.artefacts.glob("*-*") if (p / MANIFEST).is_file())
             raise MissingArtefact(
                 f"there is no artefact `{artefact_id}` in {self.root}",
@@ -127,13 +131,48 @@ class Workspace:
             )
         return read_manifest(self.path(artefact_id))
 
+    def manifests(self) -> Iterator[Manifest]:
+        """Of all artefacts, those that were hollowed included, in the order of their names."""
+        for folder in sorted(self.artefacts.glob("[!.]*")):
+            if (folder / MANIFEST).is_file() or (folder / GONE).is_file():
+                yield self.manifest(folder.name)
+
+    def hollow(self, artefact_id: str, why: str) -> int:
+        """Take an artefact's content away and keep its manifest, with the reason; bytes that were freed.
+
+        Nobody takes a hollow artefact for one: `has` is false, and the same work makes it anew.
+
+        Raises:
+            MissingArtefact: there is none of this id.
+        """
+        folder, manifest = self.path(artefact_id), self.manifest(artefact_id)
+        told = asdict(manifest) | {
+            "id": artefact_id,
+            "gone": why,
+            "gone_at": datetime.now(UTC).isoformat("T", "seconds"),
+        }
+        half = folder / f".{GONE}"
+        half.write_text(json.dumps(told, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+        _flush(half)
+        os.replace(half, folder / GONE)
+        (folder / MANIFEST).unlink(missing_ok=True)  # from here on it is hollow, however far the rest comes
+        _flush(folder)
+        freed = 0
+        for path in sorted(folder.rglob("*"), reverse=True):
+            if path.is_dir() and not path.is_symlink():
+                path.rmdir()
+            elif path.name != GONE:
+                freed += path.lstat().st_size
+                path.unlink()
+        return freed
+
     def ancestors(self, artefact_id: str) -> Iterator[str]:
         """Ids of everything that an artefact was made from, nearest first, each once."""
         seen: set[str] = set()
         queue = [artefact_id]
         while queue:
             current = queue.pop(0)
-            if not self.has(current):
+            if not self.has(current) and not (self.path(current) / GONE).is_file():
                 continue
             for parent in self.manifest(current).inputs.values():
                 if parent not in seen:
@@ -175,6 +214,10 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     if not path.is_file():
         raise MissingArtefact(f"{folder} is not an artefact", expected=f"a file {MANIFEST} in it")
+    return _read(path)
+
+
+def _read(path: Path) -> Manifest:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         names = ("kind", "made_by", "config", "inputs", "facts", "version", "made_at")

@@ -132,7 +132,7 @@ class CollectConfig:
         ):
             raise ConfigError(
                 "[collect] asks for nothing that can be compared",
-                expected="count and first 0 or more, 2 completions or more, pairs, judgements and max_new_tokens 1 or more",
+                expected="count and first from 0, completions from 2, pairs, judgements and max_new_tokens from 1",
                 found=str(self),
             )
         if not 0 < self.enough <= 1 or self.temperature <= 0:

@@ -57,7 +57,7 @@ def test_what_learns_draws_anew_in_every_round_and_the_split_stays():
         ("policy", {"recipe": "pop"}, "expected: ppo, perhaps"),
         ("policy", {"recipe": "dpo"}, "shape classic cannot end in this recipe"),
         ("policy", {"start": "first"}, "last or reference"),
-        ("collect", {"completions": 1}, "2 completions or more"),
+        ("collect", {"completions": 1}, "completions from 2"),
         ("collect", {"enough": 0.0}, "enough above 0"),
         ("round", {"shape": "oval"}, "no such shape"),
         ("round", {"shape": "mixed"}, "nobody fills the gaps"),
