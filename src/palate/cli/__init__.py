@@ -25,6 +25,7 @@ COMMANDS = {
     "forget": ("privacy:forget", "Erase a person, and name what was built from what they gave."),
     "expire": ("privacy:expire", "Erase what is older than some days."),
     "serve": ("serve:serve", "Serve the pages for raters and leads, and models to talk to."),
+    "release": ("release:app", "Register a policy, give it a name such as stable, roll back, read its card."),
     "guideline": ("guideline:app", "Versions of the text that raters judge by."),
     "guardrail": ("guardrail:app", "What may be asked of a model, and what it may answer."),
     "finding": ("finding:app", "What people and examinations found, what it is worth, and what it becomes."),

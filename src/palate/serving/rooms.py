@@ -21,8 +21,8 @@ from palate.pages.errors import Refusal
 from palate.pages.markdown import safe_html
 from palate.serving import guard_trail, persons, talks
 from palate.serving.bodies import AnyText, Strict
-from palate.serving.completions import generator, id_of, refusal, under_way
-from palate.serving.guarding import FILTERED, Answering, guardrails_of
+from palate.serving.completions import generator, refusal, under_way
+from palate.serving.guarding import FILTERED, Answering
 from palate.serving.keeping import Spoken, cleaned, keep
 from palate.serving.orders import Ended, Order, Piece
 from palate.serving.supervisor import GeneratorError
@@ -95,7 +95,7 @@ async def answer(request: Request, here: Room, body: Ask, *, kind: str = "") -> 
         body: What is asked.
         kind: Of the prompt, for those who judge the answer later.
     """
-    served, guard = generator(request), guardrails_of(request)
+    served = generator(request)
     talk = await anyio.to_thread.run_sync(talks.read, here.journal, here.chat.id, here.person)
     prompt, replaced = _prompt(talk, body, kind)
     policy = body.policy or next(iter(served.settings.policies))
@@ -115,6 +115,7 @@ async def answer(request: Request, here: Room, body: Ask, *, kind: str = "") -> 
                 400, "The chat is longer than the model can read. Begin a new one.", code=error.code
             ) from error
         raise refusal(error) from error
+    guard = growing.collected.guard
     head = {
         "order": order.id,
         "title": here.chat.title or _title(prompt),
@@ -123,7 +124,7 @@ async def answer(request: Request, here: Room, body: Ask, *, kind: str = "") -> 
         "swapped": body.drafts == 2 and swapped(here.chat, prompt),
         "held": guard is not None and guard.holds_whole,
     }
-    stream = _lines(here, prompt, id_of(served, policy), head, growing, guard)
+    stream = _lines(here, prompt, growing.collected.policy, head, growing, guard)
     return StreamingResponse(stream, media_type="application/x-ndjson", headers={"X-Accel-Buffering": "no"})
 
 
