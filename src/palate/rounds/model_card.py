@@ -84,6 +84,11 @@ def write(journal: Journal, workspace: Workspace, released: Released) -> str:
     return _header(family, own) + "\n\n".join(parts) + "\n"
 
 
+def body(text: str) -> str:
+    """A card without its header."""
+    return text.removeprefix("---\n").partition("\n---\n")[2].lstrip("\n")
+
+
 def _family(workspace: Workspace, policy: str) -> list[_Ancestor]:
     """Everything that it was made from, the nearest first, each once."""
     found: dict[str, _Ancestor] = {}

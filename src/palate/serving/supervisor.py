@@ -294,7 +294,7 @@ class Generator:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=_LINE_BYTES,
-            process_group=0,  # a Ctrl-C at the terminal is for the server, which lets answers end first
+            start_new_session=True,  # a Ctrl-C at the terminal is for the server, which lets answers end first
             env={**os.environ, "OMP_NUM_THREADS": str(self.settings.threads), "TOKENIZERS_PARALLELISM": "false"},
         )
         self.starts += 1

@@ -10,10 +10,11 @@ from fastapi import APIRouter, FastAPI
 
 from palate.core.artefacts import Workspace
 from palate.pages.app import NavItem, Part
+from palate.rounds.dashboard import releases
 
 _HERE = Path(__file__).parent
-NAV: Final[tuple[NavItem, ...]] = ()
-_PAGES: Final[tuple[ModuleType, ...]] = ()
+NAV: Final[tuple[NavItem, ...]] = (releases.NAV,)
+_PAGES: Final[tuple[ModuleType, ...]] = (releases,)
 """Each has a `router`."""
 
 
