@@ -69,7 +69,7 @@ def write(journal: Journal, workspace: Workspace, released: Released) -> str:
         "What it was made from": _table(("role", "artefact", "made by"), _lineage(family)),
         "Base model": _base(family, own),
         "Data": _datasets(workspace, family),
-        "Reward model": _rewards(family),
+        "Reward model": _rewards(family, own),
         "Recipe": _recipe(own),
         "Evaluation": _gate(workspace, released),
         "Guardrails": [
@@ -150,11 +150,21 @@ def _lineage(family: list[_Ancestor]) -> list[tuple[str, str, str]]:
 def _base(family: list[_Ancestor], own: Manifest) -> list[str]:
     lines = []
     for one in _roots(family):
-        came = one.manifest.facts.get("from", "") if one.manifest else ""
-        lines.append(f"- `{one.id}`" + (f", from `{_plain(came)}`" if came else ""))
-    if own.facts.get("from"):
-        lines.append(f"- taken from `{_plain(own.facts['from'])}`; how it was trained is {_UNKNOWN}")
+        lines.append(f"- `{one.id}`" + (_came(one.manifest) if one.manifest else ""))
+    if _is_from_elsewhere(own):
+        lines.append(f"- this model itself came from elsewhere{_came(own)}; how it was trained is {_UNKNOWN}")
     return [*(lines or [f"- {_UNKNOWN}"]), f"- licence: {_plain(_licence(family, own)) or _UNKNOWN}"]
+
+
+def _is_from_elsewhere(own: Manifest) -> bool:
+    """Whether a model was taken in as it was, so that nothing is known of how it was made."""
+    return "from" in own.facts
+
+
+def _came(manifest: Manifest) -> str:
+    """A folder's name, and not where it lies: cards are published, and a path tells of a machine and its people."""
+    name = Path(str(manifest.facts.get("from", ""))).name
+    return f", from the folder `{_plain(name)}`" if name else ""
 
 
 def _datasets(workspace: Workspace, family: list[_Ancestor]) -> list[str]:
@@ -185,7 +195,7 @@ def _raters(folder: Path) -> int | None:
     return len({row["rater"] for row in lossless.read_judgements(folder)})
 
 
-def _rewards(family: list[_Ancestor]) -> list[str]:
+def _rewards(family: list[_Ancestor], own: Manifest) -> list[str]:
     lines = []
     for one in _of(family, "reward"):
         facts: Mapping[str, Any] = one.manifest.facts if one.manifest else {}
@@ -201,7 +211,9 @@ def _rewards(family: list[_Ancestor]) -> list[str]:
             lines.append(f"  - correlation of margin and length: {facts['heldout_length_correlation']:+.2f}")
         error = (facts.get("calibration") or {}).get("error")
         lines.append(f"  - calibration error: {_UNKNOWN if error is None else f'{error:.3f}'}")
-    return lines or ["- none: the recipe learned from preferences or demonstrations directly"]
+    if lines or _is_from_elsewhere(own):
+        return lines or [f"- {_UNKNOWN}"]
+    return ["- none: the recipe learned from preferences or demonstrations directly"]
 
 
 def _recipe(own: Manifest) -> list[str]:
@@ -238,7 +250,9 @@ def _limits(workspace: Workspace, released: Released, family: list[_Ancestor]) -
             lines.append(f"- Raters of `{one.id}` agreed little beyond chance: alpha {figure['value']:.2f}.")
     if not released.guardrails:
         lines.append("- Nothing looks at its answers before they are shown.")
-    return [*lines, "- It was measured on the prompts of this project; what it does elsewhere is not known."]
+    if released.gate:
+        lines.append("- It was measured on the prompts of this project; what it does elsewhere is not known.")
+    return lines or ["- none that the lineage tells of"]
 
 
 _KEPT: Final = ("policy", "reward", "dataset", "model", "base", "comparisons")

@@ -63,6 +63,12 @@ def test_a_card_names_base_data_recipe_and_what_is_not_known(made):
     assert 'license: "mit"' in head
     assert f'- "{origin}"' in head
     assert f'- "{data.name}"' in head
+    # What is published tells of no machine.
+    assert str(workspace.root) not in text
+    assert "from the folder `base`" in section(text, "Base model")
+    own = model_card.write(journal, workspace, Released(origin))
+    assert "how it was trained is not known" in section(own, "Base model")
+    assert section(own, "Reward model") == "- not known\n"
     assert 'tags:\n- palate\n- rlhf\n- "dpo"' in head
     facts = workspace.manifest(data.name).facts
     told = section(text, "Data")
