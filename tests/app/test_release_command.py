@@ -44,6 +44,8 @@ def test_from_a_folder_to_a_name_and_back(project):
     assert "stable since 20" in line
     assert "none: a test" in line
     assert palate("release", "unname", "stable", cwd=project).returncode == 0
+    policy = line.split()[5]
+    assert "registered before" in palate("release", "add", policy, "--why", "by its id", cwd=project).stdout
     assert palate("release", "name", "stable", first, cwd=project).returncode == 0
 
 

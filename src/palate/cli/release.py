@@ -36,7 +36,7 @@ def add(
     Parameters
     ----------
     policy
-        A policy artefact, or a model folder.
+        A policy artefact or its id, or a model folder.
     guardrails
         A file of guardrails, or the folder of a version: what it is to be served under.
     gate
@@ -50,7 +50,9 @@ def add(
     """
     with opened(out, database) if database else Journal.open(out / JOURNAL) as journal:
         known = {one.id for one in releases.every(journal)}
-        made = releasing.add(journal, Workspace(out), policy, guardrails=guardrails, gate=gate, why=why, actor=_SOURCE)
+        workspace = Workspace(out)
+        place = workspace.path(policy.name) if not policy.exists() and workspace.has(str(policy)) else policy
+        made = releasing.add(journal, workspace, place, guardrails=guardrails, gate=gate, why=why, actor=_SOURCE)
         print(f"release {made.id}: {made.policy}" + (f" under {made.guardrails}" if made.guardrails else ""))
         if made.id in known:
             print("It was registered before, and stays as it was.")
@@ -78,6 +80,7 @@ def name(alias: str, release: str, *, why: str = "", out: Project = Path(), data
         before = releases.aliases(journal).get(alias, "")
         found = releasing.name(journal, alias, release, why=why, actor=_SOURCE)
         print(f"{alias} is {found.id} now, {found.policy}" + (f"; it was {before}" if before else ""))
+        _warn(journal, out, found)
 
 
 @app.command
@@ -119,6 +122,7 @@ def rollback(alias: str = releases.STABLE, *, why: str = "", out: Project = Path
         done = releasing.back(journal, Workspace(out), alias, why=why, actor=_SOURCE)
         print(f"{alias} is {done.now.id} again, {done.now.policy}; it was {done.before or 'taken away'}")
         print(f"{done.further} more could be gone back." if done.further else "There is nothing before it.")
+        _warn(journal, out, done.now)
 
 
 @app.command(name="list")
@@ -168,6 +172,12 @@ def card(release: str, *, into: Path | None = None, out: Project = Path(), datab
     into.mkdir(parents=True, exist_ok=True)
     (into / model_card.CARD).write_text(text, encoding="utf-8")
     print(into / model_card.CARD)
+
+
+def _warn(journal: Journal, out: Path, named: releases.Release) -> None:
+    found = next(line for line in releasing.lines(journal, Workspace(out)) if line.release.id == named.id)
+    if found.taints:
+        print(f"Careful: an erasure has tainted what it was made from: {', '.join(found.taints)}")
 
 
 def _row(line: releasing.Line) -> tuple[str, ...]:

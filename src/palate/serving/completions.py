@@ -136,7 +136,7 @@ async def under_way(request: Request, served: Swapping, order: Order) -> Answeri
     return growing
 
 
-def id_of(line: Line, name: str) -> str:
+def id_of(line: Line | Swapping, name: str) -> str:
     """The id of a policy by its name; the name where it is not loaded yet, and the question was stopped."""
     known = line.served.get(name)
     return name if known is None else known.id

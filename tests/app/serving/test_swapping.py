@@ -1,6 +1,7 @@
 """One policy takes over from another while answers are written: real generators; no answer is cut or mixed."""
 
 import asyncio
+import os
 import shutil
 from contextlib import aclosing
 
@@ -82,6 +83,8 @@ def test_an_answer_ends_where_it_began_and_the_next_one_is_by_the_new_policy(kep
         streams = [asyncio.create_task(said(swapping, order(f"o{n}", LONG), held)) for n in range(3)]
         await held.wait()
         before = swapping.now.generator
+        # A Ctrl-C at the terminal does not reach it, so that answers end as they should.
+        assert os.getpgid(before.pid) != os.getpgid(0)
         await swapping.swap(wanted(folders, "rain"))
         assert before in swapping._ending
         assert swapping.state.releases == {"stable": "r-rain"}
