@@ -19,8 +19,9 @@ and a test ends before that could matter. Mixtures of bets were tried and want a
 
 Shapes: `N` people in their order, with any axes before it, such as one of simulations.
 
-Source: Waudby-Smith and Ramdas 2023, arXiv:2010.09686, theorem 3 (capital process); the inverse-propensity difference is Howard, Ramdas, McAuliffe and Sekhon 2021, arXiv:1810.08240, section 4.2; the
-split is Lindon and Malek 2020, arXiv:2011.03567, eq. 7.
+Source: Waudby-Smith and Ramdas 2023, arXiv:2010.09686, theorem 3 (capital process); the inverse-propensity
+difference is Howard, Ramdas, McAuliffe and Sekhon 2021, arXiv:1810.08240, section 4.2; the split is Lindon and Malek
+2020, arXiv:2011.03567, eq. 7.
 """
 
 from __future__ import annotations
@@ -240,7 +241,7 @@ def mismatch(treated_N: np.ndarray, share: float) -> np.ndarray:
 
 
 def _rates(x_N: np.ndarray, design: Design) -> np.ndarray:
-    """d / σ² before each person."""
+    """The bet: d / σ² before each person."""
     count_N = np.arange(x_N.shape[-1])
     sums_N, squares_N = np.cumsum(x_N, axis=-1) - x_N, np.cumsum(x_N**2, axis=-1) - x_N**2
     around_N = np.maximum(squares_N - sums_N**2 / np.maximum(count_N, 1), 0.0)

@@ -10,10 +10,11 @@ from fastapi import APIRouter, FastAPI
 
 from palate.core.artefacts import Workspace
 from palate.pages.app import NavItem, Part
+from palate.rounds.dashboard import ab
 
 _HERE = Path(__file__).parent
-NAV: Final[tuple[NavItem, ...]] = ()
-_PAGES: Final[tuple[ModuleType, ...]] = ()
+NAV: Final[tuple[NavItem, ...]] = (ab.NAV,)
+_PAGES: Final[tuple[ModuleType, ...]] = (ab,)
 """Each has a `router`."""
 
 
