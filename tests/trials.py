@@ -1,6 +1,6 @@
 """An A/B test that people took part in, written into a journal as the server would have written it."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from palate.core.ids import content_id
 from palate.core.records import Comparison, Completion, Feedback, Judgement, Prompt, Rater, Verdict
@@ -28,11 +28,10 @@ class Visit:
         self.journal, self.test, self.person = journal, test, person
         self.arm = trial.arm_of(test, person)
         self.treated = self.arm == list(test.arms)[1]
-        self.policy = policy or {one.id: one.policy for one in releases.every(journal)}[self.arm]
+        self.policy = policy or f"policy-{'new' if self.treated else 'old'}"
         if not policy:
             experiments.assign(journal, test.id, person, self.arm)
-        began = [one.at for one in experiments.assigned(journal, test.id) if one.person == person]
-        self.began = datetime.fromisoformat(began[0] if began else test.at)
+        self.began = datetime.now(UTC)
         self.answers = []
 
     def see(self, hours=0.0, policy=""):
@@ -68,3 +67,20 @@ def pair(journal, person, verdict, number=0, policies=("policy-old", "policy-new
     more = {"judged_at": at.isoformat(timespec="milliseconds")} if at else {}
     said = Judgement(uid=f"{person} {number}", comparison=shown.id, rater=person, verdict=Verdict(verdict), **more)
     judgements.judge(journal, [said])
+
+
+def crowd(journal, test, people, thumb):
+    """People who are each shown one answer and give the thumb that `thumb(treated)` says, all at once."""
+    visits = [Visit(journal, test, person) for person in people]
+    prompts = [Prompt.of(f"{one.person} asks") for one in visits]
+    said = [
+        Completion(prompt=prompt.id, text="well", policy=one.policy, temperature=0.8)
+        for prompt, one in zip(prompts, visits, strict=True)
+    ]
+    rows.add_prompts(journal, prompts)
+    rows.add_completions(journal, said)
+    at = [(one.began + timedelta(milliseconds=1)).isoformat(timespec="milliseconds") for one in visits]
+    shown = zip(said, visits, at, strict=True)
+    exposures.add(journal, [Exposure(answer.id, one.person, "chat", when) for answer, one, when in shown])
+    for answer, one in zip(said, visits, strict=True):
+        one.say(answer.id, thumb(one.treated))

@@ -10,7 +10,6 @@ from typing import Final
 from palate.rounds.trials import OUTCOMES, Look, Reading
 from palate.store.experiments import Step
 
-
 _VERDICTS: Final = {
     "better": "The new release was better",
     "worse": "The new release was worse",

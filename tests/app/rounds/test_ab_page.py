@@ -4,10 +4,10 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from in_process import Visitor
 from tests import trials as made
 
 import seeded
+from in_process import Visitor
 from palate.core.artefacts import Workspace
 from palate.pages.app import Settings, create
 from palate.rounds import trials
@@ -32,9 +32,7 @@ def journal(app):
 
 
 def served(journal, test, count=40):
-    for number in range(count):
-        one = made.Visit(journal, test, f"p{number}")
-        one.say(one.see(), "up" if one.treated else "down")
+    made.crowd(journal, test, [f"p{number}" for number in range(count)], lambda treated: "up" if treated else "down")
 
 
 def test_an_empty_page_says_what_to_do_and_raters_see_none(app):

@@ -96,7 +96,9 @@ def test_outcomes_are_what_people_did_within_their_time(journal):
     look = trials.look(journal, test, now=later())
     assert (sum(look.assigned), look.counted, look.verdict) == (3, 2, "")
     policies = {one.treated: one.policy, other.treated: other.policy}
-    measured = {treated: trials.before(journal, policy, "approval", window_h=24) for treated, policy in policies.items()}
+    measured = {
+        treated: trials.before(journal, policy, "approval", window_h=24) for treated, policy in policies.items()
+    }
     assert 0.5 in measured[one.treated]
 
 
@@ -120,12 +122,11 @@ def test_a_share_of_pairs_counts_ties_half_and_each_person_once(journal):
     assert "Pairs won" in trial_words.sentence(look)
 
 
-def people(journal, test, good, count, start=0):
+def people(journal, test, good, count):
     """`count` people who give a thumb up with the chance of their arm, else one down."""
     rng = np.random.default_rng(0)
-    for number in range(start, start + count):
-        one = made.Visit(journal, test, f"p{number}")
-        one.say(one.see(), "up" if rng.random() < good[one.treated] else "down")
+    names = [f"p{number}" for number in range(count)]
+    made.crowd(journal, test, names, lambda treated: "up" if rng.random() < good[treated] else "down")
 
 
 def test_a_test_ends_by_its_own_rule_and_only_once(journal):
@@ -165,18 +166,15 @@ def test_the_rule(journal, good, plan, verdict):
 def test_a_wrong_split_is_said_and_nothing_is_decided(journal):
     test = made.begun(journal, Plan(difference=0.3, spread=0.5, people=100))
     control, treatment = test.arms
-    names = [f"p{number}" for number in range(400)]
-    for person in [one for one in names if trial.arm_of(test, one) == control][:90]:
-        one = made.Visit(journal, test, person)
-        one.say(one.see(), "down")
-    for person in [one for one in names if trial.arm_of(test, one) == treatment][:10]:
-        one = made.Visit(journal, test, person)
-        one.say(one.see(), "up")
+    names = [f"p{number}" for number in range(200)]
+    most = [one for one in names if trial.arm_of(test, one) == control][:60]
+    few = [one for one in names if trial.arm_of(test, one) == treatment][:4]
+    made.crowd(journal, test, most + few, lambda treated: "up" if treated else "down")
     look = trials.settle(journal, test, now=later())
     assert look.mismatched
     assert look.verdict == ""
     assert experiments.current(journal) == test
-    assert "not split as planned: 90 and 10" in trial_words.sentence(look)
+    assert "not split as planned: 60 and 4" in trial_words.sentence(look)
 
 
 def test_who_is_forgotten_was_in_no_test(journal):
