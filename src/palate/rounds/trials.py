@@ -21,12 +21,13 @@ from palate.core.errors import ConfigError, DataError
 from palate.evaluation import anytime
 from palate.evaluation.anytime import Design, Interval
 from palate.serving.signals import DRAFTS
+from palate.serving.trial import PAIRS as PAIRS
 from palate.store import experiments, feedback, outcomes, releases
 from palate.store.experiments import Experiment
 from palate.store.journal import Journal
 from palate.store.outcomes import Shown
 
-APPROVAL, KEPT, PAIRS = "approval", "kept", "pairs"
+APPROVAL, KEPT = "approval", "kept"
 
 
 class Outcome(NamedTuple):

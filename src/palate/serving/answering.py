@@ -25,6 +25,8 @@ class Collected:
     """Of answers that the guardrails stopped, changed, or could not look at."""
     withheld: dict[int, str] = field(default_factory=dict)
     """What was written of them, and not shown as it was."""
+    policies: dict[int, str] = field(default_factory=dict)
+    """Ids of who writes each, where that is not one policy."""
 
     def add(self, event: Event) -> None:
         """One more event."""

@@ -22,6 +22,8 @@ from palate.store.journal import Journal
 log = logging.getLogger("palate.serving")
 DEFAULT: Final = "palate"
 """What programs may call the model when they leave to the server which policy answers."""
+PAIRS: Final = "pairs"
+"""The outcome of a test in which two drafts are one of each release."""
 
 
 class Answerer(Protocol):
@@ -75,6 +77,20 @@ def choose(journal: Journal, person: str, served: Mapping[str, Served]) -> str |
         return None
     arm = experiments.assign(journal, test.id, person, arm_of(test, person))
     return names[policies[arm]]
+
+
+def both(journal: Journal, person: str, served: Mapping[str, Served]) -> tuple[str, str] | None:
+    """Names of the two releases that are to write a draft each for somebody, that of their arm first.
+
+    None unless a test is decided by pairs: in any other, people see but their own release.
+    """
+    mine = choose(journal, person, served)
+    test = experiments.current(journal) if mine else None
+    if mine is None or test is None or test.plan.get("outcome") != PAIRS:
+        return None
+    policies = {one.id: one.policy for one in releases.every(journal)}
+    wanted = {policies[arm] for arm in test.arms} - {served[mine].id}
+    return mine, next(name for name, one in served.items() if one.id in wanted)
 
 
 def answering(journal: Journal, person: str, answerer: Answerer) -> str:

@@ -1,5 +1,7 @@
 """An A/B test over HTTP: whoever names no model is served by one arm, always the same; whoever names one is in none."""
 
+import time
+
 import openai
 import pytest
 
@@ -79,6 +81,48 @@ def test_the_chat_page_gives_what_the_test_says_unless_one_is_chosen(server, jou
     (one,) = experiments.assigned(journal, test.id)
     said = answers.find(journal, [completion])[completion].completion.policy
     assert said == {one.id: one.policy for one in releases.every(journal)}[one.arm]
+    browser.http.close()
+
+
+@pytest.fixture
+def pairs(journal, policies):
+    arms = [releases.add(journal, policies[name]).id for name in ("llama", "gpt2")]
+    begun = trials.begin(journal, "drafts", *arms, Plan(outcome="pairs", difference=0.2, people=100, window_h=1e-4))
+    yield begun
+    experiments.end(journal, begun.id, "stopped", details={})
+
+
+def test_two_drafts_are_of_both_releases_where_pairs_decide(server, journal, policies, pairs):
+    browser = Browser(server.address, server.owner, PASSWORD)
+    chat = browser.begin(agreed=True)
+    _, ids, lines = browser.ask(chat, "how do i protect a password?", drafts=2, policy="")
+    ordered = {line["completion"]: line["index"] for line in lines if "completion" in line}
+    first, second = sorted(ids, key=ordered.__getitem__)
+    found = answers.find(journal, ids)
+    wrote = {id: found[id].completion.policy for id in ids}
+    (one,) = experiments.assigned(journal, pairs.id)
+    released = {release.id: release.policy for release in releases.every(journal)}
+    assert wrote[first] == released[one.arm], "their own comes first; which stands on the left is chance"
+    assert set(wrote.values()) == set(policies.values())
+    for id in ids:
+        said = "".join(line["text"] for line in lines if "text" in line and line["index"] == ordered[id])
+        assert said == found[id].completion.text
+    assert found[first].prompt.id == found[second].prompt.id
+    body = {"uid": "d1", "first": first, "second": second, "better": second}
+    assert "first judgement" in browser.send(f"/chat/{chat}/pick", body).json()["sentence"]
+    _, named, _ = browser.ask(chat, "and now?", drafts=2, policy="gpt2", after=second)
+    assert {answers.find(journal, [id])[id].completion.policy for id in named} == {policies["gpt2"]}
+    time.sleep(0.5)
+    look = trials.look(journal, pairs)
+    new = wrote[second] == policies["gpt2"]
+    assert (look.counted, look.primary.treatment) == (1, (1, float(new)))
+    browser.http.close()
+
+
+def test_where_thumbs_decide_both_drafts_are_of_the_persons_own_release(server, journal, policies, test):
+    browser = Browser(server.address, server.owner, PASSWORD)
+    _, ids, _ = browser.ask(browser.begin(agreed=True), "which one?", drafts=2, policy="")
+    assert len({answers.find(journal, [id])[id].completion.policy for id in ids}) == 1
     browser.http.close()
 
 
