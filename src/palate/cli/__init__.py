@@ -36,6 +36,7 @@ COMMANDS = {
     "debate": ("debate:debate", "Copies of a model argue for two answers before a judge who sees only that."),
     "improve": ("improve:improve", "A model learns from its own answers, and people look at a share of it."),
     "constitutional": ("constitutional:constitutional", "Both stages of Constitutional AI, for a model folder."),
+    "ab": ("ab:app", "Test one release against another on the people who use it."),
     "store": ("store:app", "Back up, restore, copy, migrate and check the journal."),
     "train": ("train:app", "Train one stage on any local Hugging Face model folder."),
     "eval": ("eval:app", "What a policy is worth, whom it serves, and where it fails."),

@@ -30,6 +30,10 @@ class Collected:
     """Id of the policy that writes them, by its own word; "" where a question was stopped."""
     guard: Guardrails | None = None
     """The guardrails that look at them."""
+    policies: dict[int, str] = field(default_factory=dict)
+    """Ids of who writes each, where that is not one policy."""
+    guards: dict[int, Guardrails | None] = field(default_factory=dict)
+    """The guardrails that look at each, where they are not the same."""
 
     def add(self, event: Event) -> None:
         """One more event."""

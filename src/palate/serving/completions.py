@@ -19,7 +19,7 @@ from palate.guardrails.guard import Guardrails
 from palate.pages import security
 from palate.pages.errors import Refusal
 from palate.pages.errors import body as error_body
-from palate.serving import guard_trail, persons
+from palate.serving import guard_trail, persons, trial
 from palate.serving.answering import Collected, Growing
 from palate.serving.bodies import TOKEN, ChatCompletion, ChatRequest, Model, Models, failures
 from palate.serving.guarding import FILTERED, Answering, Guarded, question
@@ -94,10 +94,13 @@ _EVENT = {
 async def chat_completions(asked: ChatRequest, request: Request, caller: Caller, served: Served) -> Response:
     """Answer a conversation. The `id` of the reply is what feedback on it names.
 
+    The model `palate` is whichever this server gives to the user that the request names: during an A/B test always
+    the same of the two. The reply's `system_fingerprint` says which policy it was.
     With `stream: true` the answer comes as server-sent events; the last one is `[DONE]`.
     """
-    _known(served, asked.model)
-    talk = await _begin(asked, request, caller)
+    if asked.model != trial.DEFAULT:
+        _known(served, asked.model)
+    talk = await _begin(asked, request, caller, served)
     # The first event tells whether there will be an answer, before a status is sent.
     try:
         growing = await under_way(request, served, talk.order)
@@ -160,17 +163,20 @@ def refusal(error: GeneratorError) -> Refusal:
     return Refusal(error.status, error.what, code=error.code, param=error.param, headers=headers)
 
 
-async def _begin(asked: ChatRequest, request: Request, caller: Account) -> _Talk:
+async def _begin(asked: ChatRequest, request: Request, caller: Account, served: Swapping) -> _Talk:
     journal = request.app.state.journal
     person = ""
     if asked.store is not False:
         user = asked.safety_identifier or asked.user or ""
         person = await anyio.to_thread.run_sync(persons.of_program, journal, caller, user)
+    policy = asked.model
+    if policy not in served.settings.policies:
+        policy = await anyio.to_thread.run_sync(trial.answering, journal, person, served)
     number = asked.seed if asked.seed is not None else secrets.randbits(62)
     made = f"chatcmpl-{secrets.token_hex(12)}"
     order = Order(
         id=made,
-        policy=asked.model,
+        policy=policy,
         messages=tuple(message.said for message in asked.messages),
         max_tokens=asked.max_completion_tokens or asked.max_tokens,
         temperature=1.0 if asked.temperature is None else asked.temperature,

@@ -10,11 +10,11 @@ from fastapi import APIRouter, FastAPI
 
 from palate.core.artefacts import Workspace
 from palate.pages.app import NavItem, Part
-from palate.rounds.dashboard import releases
+from palate.rounds.dashboard import ab, releases
 
 _HERE = Path(__file__).parent
-NAV: Final[tuple[NavItem, ...]] = (releases.NAV,)
-_PAGES: Final[tuple[ModuleType, ...]] = (releases,)
+NAV: Final[tuple[NavItem, ...]] = (releases.NAV, ab.NAV)
+_PAGES: Final[tuple[ModuleType, ...]] = (releases, ab)
 """Each has a `router`."""
 
 
