@@ -43,14 +43,18 @@ async def follow(swapping: Swapping, source: Source, *, seen: int, look_s: float
         look_s: How often it is looked.
     """
     task: asyncio.Task[None] | None = None
+    away = False
     try:
         while True:
             await asyncio.sleep(look_s)
             try:
                 moved = await anyio.to_thread.run_sync(source.moved)
             except Exception:
-                log.exception("the names of releases could not be read; they are looked up again")
+                if not away:  # once, and not every second of an outage
+                    log.exception("the names of releases cannot be read; they are looked up again and again")
+                away = True
                 continue
+            away = False
             if moved == seen:
                 continue
             seen = moved

@@ -130,7 +130,7 @@ def test_what_cannot_be_loaded_changes_nothing_and_says_why(kept, folders):
 
 
 @pytest.mark.slow
-def test_names_that_move_are_followed_and_one_that_moves_again_ends_the_loading(kept, folders):
+def test_names_that_move_are_followed_and_one_that_moves_again_ends_the_loading(kept, folders, caplog):
     """The journal is played by a variable: what moves, when, and what it stands for."""
     moved, target = 0, wanted(folders, "tea")
 
@@ -147,8 +147,19 @@ def test_names_that_move_are_followed_and_one_that_moves_again_ends_the_loading(
     async def body(swapping):
         nonlocal moved, target
         await said(swapping, order("loaded"))
-        source = Source(lambda: moved, looked_up)
+        trouble = True
+
+        def read():
+            if trouble:
+                raise OSError("the database is away")
+            return moved
+
+        source = Source(read, looked_up)
         following = asyncio.create_task(follow(swapping, source, seen=0, look_s=0.02))
+        await until(lambda: "database is away" in caplog.text)
+        await asyncio.sleep(0.1)
+        assert caplog.text.count("OSError: the database is away") == 1, "said once, and looked up again"
+        trouble = False
         target, moved = ConfigError("no release has a name that is served"), 1
         await until(lambda: "no release has a name" in swapping.problem)
         before = swapping.now
