@@ -57,7 +57,7 @@ def start(folder, *, families=("llama", "gpt2"), waiting=64, slots=4):
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, str(HERE), json.dumps(setting)],
-            env={**os.environ, "PYTHONPATH": str(HERE.parent)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])},
             stderr=log,
         )
     running = Running(f"http://127.0.0.1:{port}", path, token, weak, owner.email, process)

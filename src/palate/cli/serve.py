@@ -8,7 +8,7 @@ import os
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import uvicorn
 from cyclopts import Parameter
@@ -16,11 +16,15 @@ from fastapi import FastAPI
 
 from palate.cli import listening
 from palate.cli.data import JOURNAL
+from palate.core.artefacts import Workspace
 from palate.core.errors import ConfigError
 from palate.pages import app as pages
 from palate.pages.security import LOCAL, check_bind
 from palate.store import people
 from palate.store.journal import Journal
+
+if TYPE_CHECKING:
+    from palate.serving.following import Source
 
 What = Literal["rate", "chat", "all"]
 Names = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative_iterable=())]
@@ -40,6 +44,7 @@ def serve(
     workers: int = 1,
     name: Names = (),
     policy: Names = (),
+    release: Names = (),
     guardrails: Path | None = None,
     database: str = "",
     https: bool = False,
@@ -64,9 +69,13 @@ def serve(
         Names by which browsers know the server, such as raters.example.org.
     policy
         What answers in the chat and the API, as NAME=FOLDER: a policy artefact or a model folder. May be given more
-        than once. Without any, `all` serves the raters' pages alone.
+        than once. Without any, the releases that are named stable and canary answer, and a name that moves is followed;
+        without such a release, `all` serves the raters' pages alone.
+    release
+        Names of releases that answer, in place of stable and canary, or beside what --policy names.
     guardrails
-        A file such as guardrails.toml: what may be asked and answered. It is kept as a version among the artefacts.
+        A file such as guardrails.toml: what may be asked of each --policy, and answered. It is kept as a version among
+        the artefacts. A release brings its own.
     database
         URL of a PostgreSQL database, in place of the project's own file.
     https
@@ -74,22 +83,26 @@ def serve(
     """
     if workers < 1:
         raise ConfigError("nobody would serve", where="--workers", expected="1 or more", found=str(workers))
-    policies = _policies(what, policy, workers)
-    version = _guardrails(guardrails, policies, out)
     where = database or str((out / JOURNAL).absolute())
     with Journal.open(where) as journal:
+        aliases = _aliases(what, release, policy, journal)
+        policies = _policies(what, policy, aliases, workers)
+        version = _guardrails(guardrails, policies, aliases, out)
+        answering = _answering(journal, out, aliases, policies)
         check_bind(journal, host)
         first = None if people.owner_exists(journal) else people.invite(journal, "owner", hours=FIRST_HOURS)
     listener = listening.listen(host, port)
     port = listener.getsockname()[1]
     setting = {"what": what, "where": where, "out": str(out.absolute()), "names": _names(host, name), "https": https}
     setting["policies"] = {named: str(folder) for named, folder in policies.items()}
+    setting["releases"] = list(aliases)
     setting["guardrails"] = str(version.absolute()) if version else ""
     os.environ[_SETTING] = json.dumps(setting)
     address = f"{'https' if https else 'http'}://{name[0] if name else _shown(host)}:{port}"
     news = [f"Palate serves {out.absolute().name} at {address}"]
-    if what == "all" and not policies:
-        news.append("No --policy is given: chat and API are left out.")
+    if what == "all" and not policies and not aliases:
+        news.append("No --policy is given, and no release is named stable: chat and API are left out.")
+    news += answering
     if version:
         news.append(f"Guardrails in force: {version.name}")
     if first:
@@ -107,28 +120,46 @@ def application() -> FastAPI:
     made = pages.Settings(hosts=tuple(setting["names"]), https=setting["https"])
     policies = {named: Path(folder) for named, folder in setting["policies"].items()}
     guarded = Path(setting["guardrails"]) if setting.get("guardrails") else None
-    return pages.create(journal, settings=made, parts=parts(setting["what"], policies, guarded, Path(setting["out"])))
+    source = None
+    if setting.get("releases"):
+        from palate.rounds import released
+
+        source = released.source(journal, Workspace(setting["out"]), setting["releases"], policies)
+    asked = parts(setting["what"], policies, guarded, Path(setting["out"]), source)
+    return pages.create(journal, settings=made, parts=asked)
 
 
 def parts(
-    what: What, policies: Mapping[str, Path], guardrails: Path | None = None, out: Path = Path()
+    what: What,
+    policies: Mapping[str, Path],
+    guardrails: Path | None = None,
+    out: Path = Path(),
+    releases: Source | None = None,
 ) -> Sequence[pages.Part]:
-    """The parts that are asked for, under a version of the guardrails if one is named."""
+    """The parts that are asked for, under a version of the guardrails if one is named.
+
+    Args:
+        what: Which of them.
+        policies: Name to folder of what answers.
+        guardrails: The folder of their version.
+        out: Project folder.
+        releases: Where it stands what answers, in place of policies that stay what they are.
+    """
     made: list[pages.Part] = []
     if what in ("rate", "all"):
-        from palate.core.artefacts import Workspace
         from palate.rounds.dashboard.part import part as rounds
         from palate.workbench.part import part
 
         made += [part(), rounds(Workspace(out))]
-    if what in ("chat", "all") and policies:
+    if what in ("chat", "all") and (policies or releases):
         from palate.guardrails import loading
         from palate.serving import part as serving
         from palate.serving.supervisor import Settings
 
         guard = loading.load(guardrails) if guardrails else None
         reward = loading.reward_of(guardrails) if guardrails else None
-        made.append(serving.part(Settings(policies=policies, reward=reward), guard))
+        settings = Settings(policies=releases.wanted().policies if releases else policies, reward=reward)
+        made.append(serving.part(settings, guard, releases))
     return made
 
 
@@ -155,13 +186,32 @@ def run(listener: socket.socket, workers: int, news: str) -> None:
             Multiprocess(config, sockets=listeners).run()
 
 
-def _policies(what: What, given: Sequence[str], workers: int) -> dict[str, Path]:
-    """Name to folder of what answers.
+def _aliases(what: What, asked: Sequence[str], policies: Sequence[str], journal: Journal) -> tuple[str, ...]:
+    """Names of releases that are to answer.
+
+    Raises:
+        ConfigError: one of them is the name of a policy as well.
+    """
+    if what == "rate" or (policies and not asked):
+        return ()
+    from palate.rounds.released import SERVED
+    from palate.store import releases
+
+    if not asked:
+        return SERVED if set(SERVED) & releases.aliases(journal).keys() else ()
+    twice = [one for one in asked if any(given.partition("=")[0] == one for given in policies)]
+    if twice:
+        raise ConfigError("a policy and a release have one name", where=f"--policy {twice[0]}=…", found=twice[0])
+    return tuple(dict.fromkeys(asked))
+
+
+def _policies(what: What, given: Sequence[str], aliases: Sequence[str], workers: int) -> dict[str, Path]:
+    """Name to folder of what answers beside releases.
 
     Raises:
         ConfigError: one of them cannot be served, or the chat is asked for and there is none.
     """
-    if what == "rate" or (what == "all" and not given):
+    if what == "rate" or (what == "all" and not given and not aliases):
         return {}
     from palate.serving.supervisor import Settings, named
 
@@ -169,22 +219,46 @@ def _policies(what: What, given: Sequence[str], workers: int) -> dict[str, Path]
         raise ConfigError(
             "each server process would load the policies anew",
             where="--workers",
-            expected="1 with --policy",
+            expected="1 where policies or releases answer",
             found=str(workers),
-            hint="run `palate serve rate --workers N` and `palate serve chat --policy …` side by side",
+            hint="run `palate serve rate --workers N` and `palate serve chat` side by side",
         )
+    if aliases and not given:
+        return {}
     return dict(Settings(policies=named(given)).policies)
 
 
-def _guardrails(file: Path | None, policies: Mapping[str, Path], out: Path) -> Path | None:
+def _answering(journal: Journal, out: Path, aliases: Sequence[str], policies: Mapping[str, Path]) -> list[str]:
+    """Which releases answer at first, in words.
+
+    Raises:
+        PalateError: they cannot be served.
+    """
+    if not aliases:
+        return []
+    from palate.rounds import released
+
+    wanted = released.wanted(journal, Workspace(out), aliases, policies)
+    return [f"{alias}: release {id}, {wanted.names[alias]}" for alias, id in wanted.releases.items()]
+
+
+def _guardrails(file: Path | None, policies: Mapping[str, Path], aliases: Sequence[str], out: Path) -> Path | None:
     """The folder of the version that a file is.
 
     Raises:
-        ConfigError: there is nothing to guard.
+        ConfigError: there is nothing to guard, or a release has its own.
         PalateError: they cannot be used.
     """
     if file is None:
         return None
+    if aliases:
+        raise ConfigError(
+            "a release is served under its own guardrails",
+            where=f"--guardrails {file}",
+            expected="policies alone",
+            found=f"releases, by the names {', '.join(aliases)}",
+            hint="`palate release add POLICY --guardrails FILE` makes a release under others",
+        )
     if not policies:
         raise ConfigError(
             "there is nothing to guard",
@@ -192,7 +266,6 @@ def _guardrails(file: Path | None, policies: Mapping[str, Path], out: Path) -> P
             expected="at least one --policy, and chat or all",
             found="no policy is served",
         )
-    from palate.core.artefacts import Workspace
     from palate.guardrails import loading
 
     return loading.freeze(file, Workspace(out))

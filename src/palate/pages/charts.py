@@ -36,6 +36,16 @@ class Interval(NamedTuple):
     n: int
 
 
+class Band(NamedTuple):
+    """A value with its interval, over places that need not be evenly spaced."""
+
+    places: Sequence[float]
+    """From 0 up."""
+    values: Sequence[float]
+    low: Sequence[float]
+    high: Sequence[float]
+
+
 def lines(title: str, labels: Sequence[str], series: Sequence[Series], *, height: int = 160, top: float = 0) -> Markup:
     """Lines over named places, such as days.
 
@@ -124,6 +134,41 @@ def intervals(
             parts.append(f'<circle class="fill-blue" cx="{x(row.value):.1f}" cy="{y}" r="4.5"/>')
         else:
             parts.append(_text(start + 6, y + 4, "unknown", "start"))
+    return _svg(title, height, parts)
+
+
+def band(title: str, series: Band, *, within: float, unit: float = 1.0) -> Markup:
+    """A value with its interval as it went, around 0; what is further out than the scale is drawn at its edge.
+
+    Args:
+        title: The sentence for those who do not see it.
+        series: What is drawn.
+        within: The scale goes from minus this to this.
+        unit: What one of the numbers at the side is, such as .01 for points.
+    """
+    height = 200
+    wide, high = WIDTH - _LEFT - _RIGHT, height - _TOP - _BOTTOM
+    most = max(series.places, default=0) or 1
+    peak = _round_up(within / unit) * unit
+
+    def place(at: float, value: float) -> str:
+        y = _TOP + high / 2 * (1 - min(max(value / peak, -1.0), 1.0))
+        return f"{_LEFT + wide * at / most:.1f},{y:.1f}"
+
+    parts = [
+        _horizontal(_TOP + high / 2 * (1 - share), f"{peak * share / unit:+.3g}".replace("-", "−"))
+        for share in (1.0, 0.5, -0.5, -1.0)
+    ]
+    edge = [place(at, top) for at, top in zip(series.places, series.high, strict=True)]
+    edge += [place(at, low) for at, low in list(zip(series.places, series.low, strict=True))[::-1]]
+    parts.append(f'<polygon class="fill-blue" fill-opacity="0.25" points="{" ".join(edge)}"/>')
+    middle = " ".join(place(at, value) for at, value in zip(series.places, series.values, strict=True))
+    parts.append(f'<polyline class="blue" points="{middle}"/>')
+    y = _TOP + high / 2
+    parts.append(f'<line class="grey" stroke-dasharray="3 3" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>')
+    parts.append(_text(_LEFT - 6, y + 4, "0", "end"))
+    for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
+        parts.append(_text(_LEFT + wide * share, height - 8, f"{most * share:,.0f}".replace(",", "\u202f"), anchor))
     return _svg(title, height, parts)
 
 

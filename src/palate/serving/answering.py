@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from palate.guardrails.decisions import Decision
+from palate.guardrails.guard import Guardrails
 from palate.serving.orders import Chosen, Ended, Event, Piece, Started
 
 
@@ -25,11 +26,20 @@ class Collected:
     """Of answers that the guardrails stopped, changed, or could not look at."""
     withheld: dict[int, str] = field(default_factory=dict)
     """What was written of them, and not shown as it was."""
+    policy: str = ""
+    """Id of the policy that writes them, by its own word; "" where a question was stopped."""
+    guard: Guardrails | None = None
+    """The guardrails that look at them."""
+    policies: dict[int, str] = field(default_factory=dict)
+    """Ids of who writes each, where that is not one policy."""
+    guards: dict[int, Guardrails | None] = field(default_factory=dict)
+    """The guardrails that look at each, where they are not the same."""
 
     def add(self, event: Event) -> None:
         """One more event."""
         if isinstance(event, Started):
             self.prompt_tokens = event.prompt_tokens
+            self.policy = event.policy or self.policy
         elif isinstance(event, Piece):
             self.reach(event.choice)
             self.texts[event.choice] += event.text
@@ -62,6 +72,8 @@ class Growing:
         self._rest = cast(AsyncGenerator[Event], rest)
         self.collected = Collected()
         self.collected.reach(answers - 1)
+        if isinstance(first, Started):
+            self.collected.policy = first.policy
 
     async def events(self) -> AsyncGenerator[Event]:
         """All of them; `collected` has each before it is given out. Closing this cancels the order."""

@@ -265,9 +265,7 @@ async def _drawn(request: Request, found: Found, policy: str) -> Completion:
         raise refusal(error) from error
     (text,) = cleaned(asked, said.texts).answers
     finished = said.reasons[0] == "stop"
-    return Completion(
-        prompt=asked.id, text=text, policy=served.served[policy].id, temperature=rooms.TEMPERATURE, finished=finished
-    )
+    return Completion(prompt=asked.id, text=text, policy=said.policy, temperature=rooms.TEMPERATURE, finished=finished)
 
 
 def _marked(found: Found, person: str) -> Marked:

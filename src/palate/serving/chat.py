@@ -16,7 +16,6 @@ from palate.serving.completions import generator
 from palate.serving.feedback_bodies import Key, Kind, Long, Note
 from palate.serving.rooms import Ask, Id, Open, Person, Room, Stop, shown, swapped
 from palate.serving.signals import Pick
-from palate.serving.supervisor import Generator
 from palate.store import chats, consents, urgency
 
 router = APIRouter(include_in_schema=False)
@@ -73,7 +72,7 @@ def begin(account: Person, journal: Open, agreed: Annotated[str, Form(max_length
 @router.get("/chat/{id}")
 def page(request: Request, here: Here) -> Response:
     """A chat."""
-    served: Generator = generator(request)
+    served = generator(request)
     return render(
         request,
         "chat.html",

@@ -19,13 +19,14 @@ from palate.guardrails.guard import Guardrails
 from palate.pages import security
 from palate.pages.errors import Refusal
 from palate.pages.errors import body as error_body
-from palate.serving import guard_trail, persons
+from palate.serving import guard_trail, persons, trial
 from palate.serving.answering import Collected, Growing
 from palate.serving.bodies import TOKEN, ChatCompletion, ChatRequest, Model, Models, failures
-from palate.serving.guarding import FILTERED, Answering, Guarded, guardrails_of, question
+from palate.serving.guarding import FILTERED, Answering, Guarded, question
 from palate.serving.keeping import Spoken, keep
 from palate.serving.orders import Chosen, Ended, Order, Piece, Started
-from palate.serving.supervisor import Generator, GeneratorError
+from palate.serving.supervisor import GeneratorError
+from palate.serving.swapping import Line, Swapping
 from palate.store.journal import Journal
 from palate.store.people import Account
 
@@ -52,13 +53,13 @@ class _Talk(NamedTuple):
     guard: Guardrails | None
 
 
-def generator(request: Request) -> Generator:
-    """The generator of this server."""
-    found: Generator = request.app.state.generator
+def generator(request: Request) -> Swapping:
+    """What answers on this server."""
+    found: Swapping = request.app.state.generator
     return found
 
 
-Served = Annotated[Generator, Depends(generator)]
+Served = Annotated[Swapping, Depends(generator)]
 
 
 @router.get("/models", response_model=Models, responses=failures(), summary="The models that can be asked")
@@ -93,16 +94,19 @@ _EVENT = {
 async def chat_completions(asked: ChatRequest, request: Request, caller: Caller, served: Served) -> Response:
     """Answer a conversation. The `id` of the reply is what feedback on it names.
 
+    The model `palate` is whichever this server gives to the user that the request names: during an A/B test always
+    the same of the two. The reply's `system_fingerprint` says which policy it was.
     With `stream: true` the answer comes as server-sent events; the last one is `[DONE]`.
     """
-    _known(served, asked.model)
-    talk = await _begin(asked, request, caller)
+    if asked.model != trial.DEFAULT:
+        _known(served, asked.model)
+    talk = await _begin(asked, request, caller, served)
     # The first event tells whether there will be an answer, before a status is sent.
     try:
         growing = await under_way(request, served, talk.order)
     except GeneratorError as error:
         raise refusal(error) from error
-    talk = talk._replace(policy=id_of(served, asked.model))
+    talk = talk._replace(policy=growing.collected.policy, guard=growing.collected.guard)
     if asked.stream:
         return StreamingResponse(_stream(talk, growing), media_type="text/event-stream", headers=_SSE)
     try:
@@ -113,25 +117,31 @@ async def chat_completions(asked: ChatRequest, request: Request, caller: Caller,
     return JSONResponse(_whole(talk, said))
 
 
-async def under_way(request: Request, served: Generator, order: Order) -> Answering:
+async def under_way(request: Request, served: Swapping, order: Order) -> Answering:
     """An order's answers, begun, and under guard where there are guardrails.
 
     Raises:
         GeneratorError: there is too much to do, the order cannot be done, or the generator went away.
         Refusal: whoever asked has gone.
     """
-    guard = guardrails_of(request)
-    stopped = await question(guard, order)
-    if stopped is not None:
-        return stopped
-    events = served.answer(order)
-    growing = Growing(await present(request, anext(events)), events, order.n)
-    return growing if guard is None or guard.answered is None else Guarded(guard, served, order, growing)
+    # A swap meanwhile changes nothing for this order: one release looks at the question, answers, and is stored.
+    with served.entering() as line:
+        guard = line.guard(order.policy)
+        growing: Answering | None = await question(guard, order)
+        if growing is not None:
+            growing.collected.policy = id_of(line, order.policy)
+        else:
+            events = line.answer(order)
+            growing = Growing(await present(request, anext(events)), events, order.n)
+            if guard is not None and guard.answered is not None:
+                growing = Guarded(guard, line, order, growing)
+    growing.collected.guard = guard
+    return growing
 
 
-def id_of(served: Generator, name: str) -> str:
+def id_of(line: Line | Swapping, name: str) -> str:
     """The id of a policy by its name; the name where it is not loaded yet, and the question was stopped."""
-    known = served.served.get(name)
+    known = line.served.get(name)
     return name if known is None else known.id
 
 
@@ -153,17 +163,20 @@ def refusal(error: GeneratorError) -> Refusal:
     return Refusal(error.status, error.what, code=error.code, param=error.param, headers=headers)
 
 
-async def _begin(asked: ChatRequest, request: Request, caller: Account) -> _Talk:
+async def _begin(asked: ChatRequest, request: Request, caller: Account, served: Swapping) -> _Talk:
     journal = request.app.state.journal
     person = ""
     if asked.store is not False:
         user = asked.safety_identifier or asked.user or ""
         person = await anyio.to_thread.run_sync(persons.of_program, journal, caller, user)
+    policy = asked.model
+    if policy not in served.settings.policies:
+        policy = await anyio.to_thread.run_sync(trial.answering, journal, person, served)
     number = asked.seed if asked.seed is not None else secrets.randbits(62)
     made = f"chatcmpl-{secrets.token_hex(12)}"
     order = Order(
         id=made,
-        policy=asked.model,
+        policy=policy,
         messages=tuple(message.said for message in asked.messages),
         max_tokens=asked.max_completion_tokens or asked.max_tokens,
         temperature=1.0 if asked.temperature is None else asked.temperature,
@@ -173,7 +186,7 @@ async def _begin(asked: ChatRequest, request: Request, caller: Account) -> _Talk
         n=asked.n or 1,
         logprobs=(asked.top_logprobs or 0) if asked.logprobs else None,
     )
-    return _Talk(made, int(time.time()), order, "", asked, person, journal, guardrails_of(request))
+    return _Talk(made, int(time.time()), order, "", asked, person, journal, None)
 
 
 def part_id(reply: str, index: int) -> str:
@@ -307,11 +320,11 @@ def _token(text: str, logprob: float) -> dict[str, Any]:
     return {"token": text, "logprob": logprob, "bytes": list(text.encode("utf-8", "replace"))}
 
 
-def _known(served: Generator, name: str) -> None:
+def _known(served: Swapping, name: str) -> None:
     if name not in served.settings.policies:
         here = ", ".join(served.settings.policies)
         raise Refusal(404, f"There is no model `{name}` here. There is: {here}.", code="model_not_found", param="model")
 
 
-def _model(served: Generator, name: str) -> Model:
+def _model(served: Swapping, name: str) -> Model:
     return Model(id=name, created=int(served.settings.policies[name].stat().st_mtime))

@@ -31,6 +31,7 @@ _SENTENCES: Final = {
 def author(guard: Guardrails | None, said: Collected, index: int, policy: str) -> str:
     """Who wrote what was shown of an answer, see `core.authors`."""
     decision = said.decisions.get(index)
+    policy, guard = said.policies.get(index, policy), said.guards.get(index, guard)
     if guard is None or decision is None or decision.action == "pass":
         return policy
     return guard.id if decision.blocked else f"{guard.id}:{policy}"
@@ -64,15 +65,17 @@ def note(
         prompt: The conversation, where what was withheld may be kept as well.
         temperature: Of the answers.
     """
-    if guard is None:
-        return
     for index, decision in said.decisions.items():
-        details = {"by": "; ".join(mark.sentence for mark in decision.marks), "version": guard.id, "policy": policy}
+        looked = said.guards.get(index, guard)
+        if looked is None:
+            continue
+        by, wrote = "; ".join(mark.sentence for mark in decision.marks), said.policies.get(index, policy)
+        details = {"by": by, "version": looked.id, "policy": wrote}
         if places:
             details["chat"] = places[index]
         written = said.withheld.get(index, "")
-        if prompt is not None and written and guard.settings.keep_withheld:
-            details["withheld"] = _withheld(journal, prompt, written, policy, temperature)
+        if prompt is not None and written and looked.settings.keep_withheld:
+            details["withheld"] = _withheld(journal, prompt, written, wrote, temperature)
         audit.write(journal, "", _action(decision), ids[index] if ids else "", **details)
 
 

@@ -19,7 +19,8 @@ from palate.guardrails.guard import Guardrails, Score
 from palate.guardrails.holding import Held
 from palate.serving.answering import Collected, Growing
 from palate.serving.orders import Chosen, Ended, Event, Order, Piece, Started
-from palate.serving.supervisor import Generator, GeneratorError
+from palate.serving.supervisor import GeneratorError
+from palate.serving.swapping import Line, Swapping
 
 FILTERED = "content_filter"
 """The reason for which a stopped answer ends, as clients of OpenAI's API know it."""
@@ -38,9 +39,9 @@ class Answering(Protocol):
 
 
 def guardrails_of(request: Request) -> Guardrails | None:
-    """The guardrails of this server, if it has any."""
-    found: Guardrails | None = request.app.state.guardrails
-    return found
+    """The guardrails over what answers where nobody names a policy, if there are any."""
+    served: Swapping = request.app.state.generator
+    return served.now.guard()
 
 
 async def question(guard: Guardrails | None, order: Order) -> Stopped | None:
@@ -87,17 +88,17 @@ class Guarded:
 
     Args:
         guard: Who looks.
-        generator: Who scores.
+        line: What answers, and scores.
         order: What was asked.
         growing: What is being written.
     """
 
-    def __init__(self, guard: Guardrails, generator: Generator, order: Order, growing: Growing) -> None:
+    def __init__(self, guard: Guardrails, line: Line, order: Order, growing: Growing) -> None:
         self._guard = guard
-        self._generator = generator
+        self._line = line
         self._order = order
         self._growing = growing
-        self.collected = Collected()
+        self.collected = Collected(policy=growing.collected.policy, guard=guard)
         self.collected.reach(order.n - 1)
         messages = _messages(order)
         self._held = [Held(guard, messages) for _ in range(order.n)]
@@ -177,7 +178,7 @@ class Guarded:
         assert output.reward is not None
         try:
             patience_s = output.reward.patience_s
-            return Score(await self._generator.score(self._order.messages, text, patience_s=patience_s))
+            return Score(await self._line.score(self._order.messages, text, patience_s=patience_s))
         except GeneratorError as error:
             return Score(None, error.code)
 

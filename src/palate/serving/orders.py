@@ -53,6 +53,8 @@ class Started(NamedTuple):
 
     prompt_tokens: int
     max_tokens: int
+    policy: str = ""
+    """Id of the policy that answers, "" where none does."""
 
 
 class Piece(NamedTuple):

@@ -19,16 +19,16 @@ from palate.guardrails.guard import Guardrails
 from palate.pages import security
 from palate.pages.errors import Refusal
 from palate.pages.markdown import safe_html
-from palate.serving import guard_trail, persons, talks
+from palate.serving import duel, guard_trail, persons, talks, trial
 from palate.serving.bodies import AnyText, Strict
-from palate.serving.completions import generator, id_of, refusal, under_way
-from palate.serving.guarding import FILTERED, Answering, guardrails_of
+from palate.serving.completions import generator, refusal, under_way
+from palate.serving.guarding import FILTERED, Answering
 from palate.serving.keeping import Spoken, cleaned, keep
 from palate.serving.orders import Ended, Order, Piece
 from palate.serving.supervisor import GeneratorError
 from palate.serving.talks import Talk
 from palate.store import chats
-from palate.store.chats import Chat
+from palate.store.chats import ATTACK, Chat
 from palate.store.journal import Journal
 from palate.store.people import Account
 
@@ -95,10 +95,15 @@ async def answer(request: Request, here: Room, body: Ask, *, kind: str = "") -> 
         body: What is asked.
         kind: Of the prompt, for those who judge the answer later.
     """
-    served, guard = generator(request), guardrails_of(request)
+    served = generator(request)
     talk = await anyio.to_thread.run_sync(talks.read, here.journal, here.chat.id, here.person)
     prompt, replaced = _prompt(talk, body, kind)
-    policy = body.policy or next(iter(served.settings.policies))
+    # An attack is no use of a release, so it is in no test.
+    who = "" if here.chat.kind == ATTACK else here.person
+    policy = body.policy or await anyio.to_thread.run_sync(trial.answering, here.journal, who, served)
+    two = None
+    if body.drafts == 2 and not body.policy:
+        two = await anyio.to_thread.run_sync(trial.both, here.journal, who, served.served)
     order = Order(
         id=f"{here.chat.id}.{secrets.token_hex(12)}",
         policy=policy,
@@ -108,29 +113,31 @@ async def answer(request: Request, here: Room, body: Ask, *, kind: str = "") -> 
         n=body.drafts,
     )
     try:
-        growing = await under_way(request, served, order)
+        growing = await (duel.under_way(request, served, order, two) if two else under_way(request, served, order))
     except GeneratorError as error:
         if error.code == "context_length_exceeded":
             raise Refusal(
                 400, "The chat is longer than the model can read. Begin a new one.", code=error.code
             ) from error
         raise refusal(error) from error
+    guard = growing.collected.guard
     head = {
         "order": order.id,
         "title": here.chat.title or _title(prompt),
         "asked": safe_html(prompt.text),
         "replaced": replaced,
         "swapped": body.drafts == 2 and swapped(here.chat, prompt),
-        "held": guard is not None and guard.holds_whole,
+        "held": any(one is not None and one.holds_whole for one in (guard, *growing.collected.guards.values())),
     }
-    stream = _lines(here, prompt, id_of(served, policy), head, growing, guard)
+    stream = _lines(here, prompt, growing.collected.policy, head, growing, guard)
     return StreamingResponse(stream, media_type="application/x-ndjson", headers={"X-Accel-Buffering": "no"})
 
 
 def stop(request: Request, here: Room, body: Stop) -> dict[str, bool]:
     """End an answer that is being written; its stream then ends as any other, with what was said so far."""
     mine = body.order.startswith(f"{here.chat.id}.")
-    return {"stopped": mine and generator(request).stop(body.order)}
+    orders = (body.order, *duel.ids(body.order))
+    return {"stopped": mine and any([generator(request).stop(one) for one in orders])}
 
 
 def shown(talk: Talk, completion: str) -> str:

@@ -147,6 +147,7 @@ class Generator:
         self._ready = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self._closing = False
 
     @property
     def pid(self) -> int | None:
@@ -169,6 +170,7 @@ class Generator:
 
     async def close(self) -> None:
         """End it."""
+        self._closing = True
         if self._keeper is not None:
             self._keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -277,6 +279,8 @@ class Generator:
                 status = -1
                 self._give_up(f"it cannot be started: {error}")
             self._lose()
+            if self._closing:
+                return
             delay = 0.5 if time.monotonic() - began > _CALM_S else min(30.0, max(0.5, 2 * delay))
             log.warning("the generator ended with status %s; it is started again in %.1f s", status, delay)
 
@@ -290,6 +294,7 @@ class Generator:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=_LINE_BYTES,
+            start_new_session=True,  # a Ctrl-C at the terminal is for the server, which lets answers end first
             env={**os.environ, "OMP_NUM_THREADS": str(self.settings.threads), "TOKENIZERS_PARALLELISM": "false"},
         )
         self.starts += 1

@@ -105,8 +105,9 @@ def every(journal: Journal) -> list[Experiment]:
 
 
 def current(journal: Journal) -> Experiment | None:
-    """The test that is under way."""
-    return next((one for one in every(journal) if steps(journal, one.id)[-1].state == "began"), None)
+    """The test that is under way: the last one, if it has not ended."""
+    last = every(journal)[-1:]
+    return last[0] if last and steps(journal, last[0].id)[-1].state == "began" else None
 
 
 def steps(journal: Journal, experiment: str) -> list[Step]:

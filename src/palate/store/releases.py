@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 
 from palate.core.errors import DataError
 from palate.core.ids import content_id
@@ -124,6 +124,12 @@ def aliases(journal: Journal) -> dict[str, str]:
     """Names that are in force, and the ids of their releases."""
     last = {one.alias: one.release for one in history(journal)}
     return {alias: release for alias, release in last.items() if release}
+
+
+def moved(journal: Journal) -> int:
+    """A number that grows whenever a name is given or taken away; cheap to ask for."""
+    with journal.reading() as connection:
+        return connection.execute(select(func.max(schema.release_alias.c.seq))).scalar() or 0
 
 
 def history(journal: Journal, alias: str = "") -> list[Named]:

@@ -9,12 +9,12 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 
 from palate.core.artefacts import Workspace
-from palate.pages.app import LEADERS, NavItem, Part
-from palate.rounds.dashboard import turns
+from palate.pages.app import NavItem, Part
+from palate.rounds.dashboard import ab, releases, turns
 
 _HERE = Path(__file__).parent
-NAV: Final[tuple[NavItem, ...]] = (NavItem("Rounds", "/rounds", LEADERS),)
-_PAGES: Final[tuple[ModuleType, ...]] = (turns,)
+NAV: Final[tuple[NavItem, ...]] = (turns.NAV, releases.NAV, ab.NAV)
+_PAGES: Final[tuple[ModuleType, ...]] = (turns, releases, ab)
 """Each has a `router`."""
 
 

@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from palate.core.artefacts import Workspace
 from palate.core.errors import DataError
 from palate.pages import charts
+from palate.pages.app import LEADERS, NavItem
 from palate.pages.errors import Refusal
 from palate.pages.templates import duration, render, when
 from palate.rounds.turn import abort, holding, look
@@ -22,6 +23,7 @@ from palate.store.rounds import Round
 from palate.workbench.who import Leading, Open
 
 router = APIRouter(include_in_schema=False)
+NAV: Final = NavItem("Rounds", "/rounds", LEADERS)
 WORDS: Final = {
     "done": "done", "began": "at work", "waiting": "waits", "failed": "failed", "stopped": "ended",
     "overridden": "overridden", "": "to come",

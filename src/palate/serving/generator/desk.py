@@ -52,9 +52,13 @@ class Desk:
         tokenizer: Of the policy.
         slots: Rows at a time.
         longest: No answer has more tokens, whatever is asked for.
+        policy: Its id, which every answer begins with.
     """
 
-    def __init__(self, lane: Lane, tokenizer: PreTrainedTokenizerBase, *, slots: int, longest: int) -> None:
+    def __init__(
+        self, lane: Lane, tokenizer: PreTrainedTokenizerBase, *, slots: int, longest: int, policy: str = ""
+    ) -> None:
+        self._policy = policy
         self._lane = lane
         self._tokenizer = tokenizer
         self._slots = slots
@@ -109,7 +113,7 @@ class Desk:
             yield Told(order.id, Refused(sentence, "context_length_exceeded", "messages"))
             return
         logits_V = self._lane.enter(prompt, order.n)
-        yield Told(order.id, Started(len(prompt), room))
+        yield Told(order.id, Started(len(prompt), room, self._policy))
         new = [
             _Answer(
                 order,
@@ -169,8 +173,9 @@ def open_desk(name: str, folder: Path, *, slots: int, longest: int) -> tuple[Des
     """
     model, tokenizer = load.load_causal(folder)
     lane = lane_for(model, slots)
-    desk = Desk(lane, tokenizer, slots=slots, longest=longest)
-    return desk, Served(name, identify(folder), lane.context)
+    id = identify(folder)
+    desk = Desk(lane, tokenizer, slots=slots, longest=longest, policy=id)
+    return desk, Served(name, id, lane.context)
 
 
 def _likeliest(logits_V: Tensor, count: int) -> list[Token]:
