@@ -16,11 +16,11 @@ from palate.evaluation.monitor.watch import MonitorConfig, RewardMonitor
 from palate.evaluation.subjects import Folder
 from palate.preferences import dataset as datasets
 from palate.preferences.snapshot import freeze
-from palate.rounds import constitutional, constitutional_settings, evaluating, release_gates, releasing_step
+from palate.rounds import constitutional, constitutional_settings, evaluating, release_gates, releasing
 from palate.rounds.collecting import Asked, Writer, compared
 from palate.rounds.project import PEOPLE
 from palate.rounds.step import Context, Done, Outcome, Waiting
-from palate.store import queue, rows
+from palate.store import queue, releases, rounds, rows
 from palate.store.judgements import judgements, newest
 from palate.training import dpo as dpo_recipe
 from palate.training import grpo, online_dpo, ppo, rloo
@@ -163,6 +163,20 @@ def _by_principles(context: Context) -> Path:
     return found.policy
 
 
+def release(context: Context) -> Outcome:
+    """The policy becomes a release, and gets the project's name for what a round released."""
+    said = [one for one in rounds.steps(context.journal, context.round.id) if one.step == "gate"]
+    why = next((str(one.details.get("why", "")) for one in reversed(said) if one.state == "overridden"), "")
+    made = releasing.add(
+        context.journal, context.workspace, context.path("policy"), gate=context.made.get("gate", ""),
+        round_=context.round.id, why=why, actor=context.round.actor,
+    )  # fmt: skip
+    alias = context.project.alias
+    if releases.aliases(context.journal).get(alias) != made.id:
+        releases.point(context.journal, alias, made.id, why=f"round {context.round.number}", actor=context.round.actor)
+    return Done(details={"release": made.id, "alias": alias})
+
+
 def _answering(context: Context, policy: Path) -> Folder:
     config = context.project.collect
     return Folder(policy, temperature=config.temperature, max_new_tokens=config.max_new_tokens)
@@ -183,6 +197,6 @@ STEPS: Final[dict[str, Callable[[Context], Outcome]]] = {
     "policy": policy,
     "evaluate": evaluating.evaluate,
     "gate": release_gates.gate,
-    "release": releasing_step.release,
+    "release": release,
 }
 """By name."""
