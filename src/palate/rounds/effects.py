@@ -15,6 +15,7 @@ from torch import Tensor
 
 from palate.core.errors import DataError
 from palate.functional import influence
+from palate.functional.calibration import fit_temperature
 from palate.functional.influence import Head, Rows
 
 PRICE: Final = 1.0
@@ -29,9 +30,11 @@ class Lens(NamedTuple):
     head: Head
     rows: Rows
     outside: Rows
-    """Held-out rows."""
+    """Held-out rows, their features divided by the temperature."""
+    temperature: float | None
+    """At which the head's margins are the most honest on held-out rows; None where none is (and 1 is taken)."""
     spread_DD: Float[Tensor, "D D"]
-    """Mean of x xᵀ over held-out rows."""
+    """Mean of x xᵀ over held-out rows, at no temperature."""
     answer_D: Float[Tensor, " D"]
     """Mean features of the pairs that somebody asked about; 0 where nobody did."""
 
@@ -63,6 +66,10 @@ class Effects(NamedTuple):
 def look(rows: Rows, outside: Rows, answers_AD: Float[Tensor, "A D"] | None = None, *, price: float = PRICE) -> Lens:
     """Fit the head anew on a reward model's last features, so that it stands exactly at its optimum.
 
+    Held-out losses are taken at the temperature that suits the head best there. A reward's scale means nothing, and a
+    head on features that were learned from the same rows is too sure of itself: without the temperature whatever
+    makes it less sure would seem to help.
+
     Args:
         rows: What was learned from: features of chosen less rejected, labels, weights.
         outside: The same of held-out rows.
@@ -85,7 +92,17 @@ def look(rows: Rows, outside: Rows, answers_AD: Float[Tensor, "A D"] | None = No
     if answers_AD is not None and len(answers_AD):
         answer_D = answers_AD.double().mean(0) / scale
     spread_DD = outside.x_ND.T @ outside.x_ND / len(outside.p_N)
-    return Lens(influence.fit_head(rows, price=price), rows, outside, spread_DD, answer_D)
+    head = influence.fit_head(rows, price=price)
+    temperature = _temperature(outside.x_ND @ head.weights_D, outside)
+    outside = outside._replace(x_ND=outside.x_ND / (temperature or 1.0))
+    return Lens(head, rows, outside, temperature, spread_DD, answer_D)
+
+
+def _temperature(margins_N: Tensor, outside: Rows) -> float | None:
+    try:
+        return fit_temperature(margins_N, outside.p_N, outside.a_N)
+    except DataError:  # right on every row, or no better than chance
+        return None
 
 
 def of_rows(lens: Lens) -> Effects:
