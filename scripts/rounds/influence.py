@@ -58,7 +58,7 @@ from palate.core.ids import derive_seed
 from palate.evaluation import charts
 from palate.evaluation.statistics import Figure, over_seeds
 
-WORLDS: Final = {"clear": 10, "natural": 20, "inverted": 20}
+WORLDS: Final = {"clear": 10, "natural": 12, "inverted": 12}
 _DRAWS: Final = 1000
 PICTURE: Final = Path(__file__).resolve().parents[2] / "docs" / "pictures" / "influence.svg"
 

@@ -30,9 +30,9 @@ from palate.training.reward import RewardConfig
 from palate.training.reward_batch import sides_of
 
 KINDS: Final = ("rater", "random", "letters")
-REMOVED: Final = 22
+REMOVED: Final = 21
 """Groups of each kind."""
-SINGLE: Final = 40
+SINGLE: Final = 30
 PAIRS: Final = 40
 """Held-out pairs whose margins are looked at."""
 PARTS: Final = 4
@@ -65,7 +65,7 @@ def removed(seed: int, part: int) -> list[Removed]:
     groups = _groups(found, seed)
     rng = np.random.default_rng(derive_seed(seed, "single"))
     groups += [Group("single", [int(place)]) for place in rng.choice(len(found.train), SINGLE, replace=False)]
-    whole = [Group("fine_tuned", group.places) for group in groups[: 3 * REMOVED : 3]]
+    whole = [Group("fine_tuned", group.places) for group in groups[: 3 * REMOVED : 4]]
     out = []
     with scratch() as folder:
         workspace = Workspace(folder)
