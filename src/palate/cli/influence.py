@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from palate.rounds.influence import Line
 
 By = Literal["judgement", "rater", "group", "comparison"]
-Rank = Literal["loss", "surprise", "moved", "answer"]
+Rank = Literal["all", "loss", "surprise", "moved", "answer"]
 _WIDTH = 44
 
 
@@ -27,16 +27,16 @@ def influence(
     *,
     answer: str = "",
     by: By = "judgement",
-    rank: Rank = "loss",
+    rank: Rank = "all",
     top: int = 20,
     price: float | None = None,
     out: Path = Path(),
 ) -> None:
     """Say which judgements helped a reward model and which harmed it, in closed form on its last layer.
 
-    Numbers say what having a judgement did: above 0 it raised the held-out loss. To find labels that are plainly
-    wrong, rank by surprise: how unlikely a label is to all others. What is printed last is the artefact, whose
-    `influence.jsonl` has a line for everything.
+    Wrong labels and raters who err are found by surprise: how unlikely a judgement is to a model that never saw it.
+    The other numbers say what having a judgement did: above 0 it raised the held-out loss. What is printed last is
+    the artefact, whose `influence.jsonl` has a line for everything.
 
     Parameters
     ----------
@@ -50,8 +50,8 @@ def influence(
     by
         What the lists are of.
     rank
-        `loss` on held-out rows; `surprise`; `moved`, how much it moved the reward model; or `answer`, what it did to
-        the margin that --answer asks about.
+        `surprise`; `loss` on held-out rows; `moved`, how much it moved the reward model; `answer`, what it did to the
+        margin that --answer asks about; or `all`: by surprise, then by loss.
     top
         Lines of each list.
     price
@@ -85,12 +85,16 @@ def told(
     lines: Sequence[Line], rows: Mapping[str, Preference], rank: Rank, top: int, *, asked: bool = False
 ) -> list[str]:
     """Both ends of the ranking; of `surprise` and `moved` the upper one."""
+    if rank == "all":
+        ranks: tuple[Rank, ...] = ("surprise", "loss", *(("answer",) if asked else ()))
+        parts = [told(lines, rows, one, top, asked=asked) for one in ranks]
+        return [sentence for part in parts for sentence in (*part, "")]
     name = f"{rank}_nats"
     known = [line for line in lines if getattr(line, name) is not None]
     ranked = sorted(known, key=lambda line: (-getattr(line, name), line.id))
     head = {
         "loss": "most harmful: having it raised the held-out loss",
-        "surprise": "most surprising: what all others say against it",
+        "surprise": "look at these first: all others speak against them most",
         "moved": "moved the reward model most",
         "answer": "moved the margin up",
     }
