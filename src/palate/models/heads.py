@@ -133,7 +133,7 @@ class PooledRewardModel(PreTrainedModel):  # type: ignore[misc]
         features, prompt, _, _ = self.features(input_ids, mask_completion)
         codes = self.codes(prompt)[:, None].expand(-1, features.shape[1], -1)
         hidden = self.head[:-1](self._seen((features - self.feature_mean) / self.feature_scale, codes))
-        return torch.where(mask_completion[:, 1:, None], hidden, 0.0).sum(dim=1) / self.score_scale
+        return torch.where(mask_completion[:, 1:, None], hidden, 0.0).sum(dim=1) / self.score_scale  # type: ignore[no-any-return]
 
     def score(self, input_ids: Int[Tensor, "B L"], mask_completion: Bool[Tensor, "B L"]) -> Scored:
         """Scores, and what else the same pass of the trunk knows."""
