@@ -42,6 +42,7 @@ COMMANDS = {
     "store": ("store:app", "Back up, restore, copy, migrate and check the journal."),
     "train": ("train:app", "Train one stage on any local Hugging Face model folder."),
     "eval": ("eval:app", "What a policy is worth, whom it serves, and where it fails."),
+    "influence": ("influence:influence", "What each judgement, rater or group did to a reward model."),
     "monitor": ("monitor:monitor", "Watch released models for a reward that is being gamed."),
     "chat": ("chat:chat", "Talk to a model."),
     "show": ("show:app", "Look at things before they cost anything."),

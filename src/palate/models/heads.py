@@ -122,8 +122,18 @@ class PooledRewardModel(PreTrainedModel):  # type: ignore[misc]
 
     def added(self, normal: Float[Tensor, "*N D"], codes: Float[Tensor, "*N C"]) -> Float[Tensor, "*N"]:
         """What each token adds, from features of mean 0 and variance 1, and the code of its prompt."""
-        x = torch.cat([normal, codes], dim=-1) if self.config.conditional else normal
-        return self.head(x)[..., 0]  # type: ignore[no-any-return]
+        return self.head(self._seen(normal, codes))[..., 0]  # type: ignore[no-any-return]
+
+    def _seen(self, normal: Tensor, codes: Tensor) -> Tensor:
+        """What the head's first layer reads."""
+        return torch.cat([normal, codes], dim=-1) if self.config.conditional else normal
+
+    def last_layer(self, input_ids: Int[Tensor, "B L"], mask_completion: Bool[Tensor, "B L"]) -> Float[Tensor, "B D"]:
+        """What the last layer reads, summed over the completion: times its weights, a score before it is centred."""
+        features, prompt, _, _ = self.features(input_ids, mask_completion)
+        codes = self.codes(prompt)[:, None].expand(-1, features.shape[1], -1)
+        hidden = self.head[:-1](self._seen((features - self.feature_mean) / self.feature_scale, codes))
+        return torch.where(mask_completion[:, 1:, None], hidden, 0.0).sum(dim=1) / self.score_scale  # type: ignore[no-any-return]
 
     def score(self, input_ids: Int[Tensor, "B L"], mask_completion: Bool[Tensor, "B L"]) -> Scored:
         """Scores, and what else the same pass of the trunk knows."""

@@ -142,9 +142,14 @@ def values(model: Any, laid: Laid) -> Float[Tensor, "B T"]:
 
 def last_scores(model: Any, laid: Laid) -> Float[Tensor, " B"]:
     """The scalar head at each completion's last token: counted, not searched by pad id. Lay rows with `ends`."""
+    return scalar(model, last_states(model, laid))
+
+
+def last_states(model: Any, laid: Laid) -> Float[Tensor, "B D"]:
+    """The last hidden state at each completion's last token. Lay rows with `ends`."""
     hidden, laid = _hidden(model, laid)
     assert laid.last is not None, "rows were laid without their last tokens"
-    return scalar(model, hidden[laid.last])
+    return hidden[laid.last]
 
 
 def scalar(model: Any, hidden: Float[Tensor, "*S D"]) -> Float[Tensor, "*S"]:

@@ -4,7 +4,7 @@ The base is a Markov chain. Gold pays for pairs of neighbours, for one letter (t
 beyond, and for triples. The proxy is the best that can be made of gold by looking at pairs only, as a reward
 model with too small an eye would: near the base it is nearly right, and far away style is paid for without end.
 
-Shapes: `K` sequences, `T` letters, `V` the alphabet.
+Shapes: `K` sequences, `T` letters, `V` the alphabet, `P` pairs of letters.
 """
 
 from dataclasses import dataclass
@@ -145,11 +145,17 @@ def random_language(seed: int, *, length: int = LENGTH, style: float = 1.5, resi
     return Language(tokens_KT, ref_logprobs_K, gold_K, proxy_K)
 
 
+def pair_counts(tokens_KT: Int[Tensor, "K T"]) -> Float[Tensor, "K P"]:
+    """How often each pair of neighbours stands in each sequence, first letter major."""
+    pairs_KT = tokens_KT[:, :-1] * LETTERS + tokens_KT[:, 1:]
+    counts_KP = torch.zeros(len(tokens_KT), LETTERS**2, dtype=torch.float64)
+    return counts_KP.scatter_add(1, pairs_KT, torch.ones_like(pairs_KT).double())
+
+
 def _seen_in_pairs(gold_K: Tensor, tokens_KT: Tensor, reference_K: Tensor) -> Tensor:
     """The least-squares fit of gold, under the reference, by how often each pair of neighbours occurs."""
-    pairs_KT = tokens_KT[:, :-1] * LETTERS + tokens_KT[:, 1:]
-    counts = gold_K.new_zeros(len(gold_K), LETTERS**2).scatter_add(1, pairs_KT, torch.ones_like(pairs_KT).double())
+    counts_KP = pair_counts(tokens_KT)
     roots_K = reference_K.sqrt().unsqueeze(-1)
-    found = torch.linalg.lstsq(roots_K * counts, roots_K * gold_K.unsqueeze(-1), driver="gelsd")
-    fitted: Tensor = counts @ found.solution
+    found = torch.linalg.lstsq(roots_K * counts_KP, roots_K * gold_K.unsqueeze(-1), driver="gelsd")
+    fitted: Tensor = counts_KP @ found.solution
     return fitted.squeeze(-1)

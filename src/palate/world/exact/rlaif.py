@@ -21,7 +21,6 @@ Source: Lee et al. 2023, arXiv:2309.00267 (soft labels; canonical and direct).
 
 from __future__ import annotations
 
-import math
 from typing import Final, NamedTuple
 
 import torch
@@ -32,12 +31,10 @@ from palate.core.ids import derive_seed
 from palate.preferences.filtering import fit_logistic
 from palate.world.exact.answers import seen
 from palate.world.exact.gaming import PRICE, World
-from palate.world.exact.optimum import TiltPoint, frontier, tilt
+from palate.world.exact.optimum import TiltPoint, nearly_frontier
 
 TESTED: Final = 20_000
 """Pairs on which a judge's accuracy is measured."""
-_NEAR: Final = 1e-9
-_STEPS: Final = 60
 
 
 class Schooling(NamedTuple):
@@ -169,33 +166,8 @@ def labels_of(judge: Judge, pairs: Pairs) -> Float[Tensor, " N"]:
 
 
 def policy(world: World, rewards_K: Float[Tensor, " K"], kl_nats: float) -> TiltPoint:
-    """The policy with the most of a reward within a KL.
-
-    The reference itself where the reward is the same for all; the best answers alone where all the KL cannot be
-    spent, as when a judge is fondest of an answer that is likely as it is.
-
-    As `optimum.frontier`, to nine digits of the KL and not to the last, in some five steps of Newton's method and not
-    in sixty halvings: in log η, log KL has the slope η² Var(r) / KL.
-    """
-    ref_K = world.ref_logprobs_K.exp()
-    centred_K = rewards_K - ref_K @ rewards_K
-    spread = float((ref_K @ centred_K.square()).sqrt())
-    if spread < _NEAR:
-        return tilt(world.ref_logprobs_K, torch.zeros_like(centred_K), 0.0)
-    best_K = rewards_K >= rewards_K.max() - _NEAR * spread
-    share = float(ref_K[best_K].sum())
-    if kl_nats >= -math.log(share):
-        logprobs_K = torch.where(best_K, world.ref_logprobs_K - math.log(share), -math.inf)
-        return TiltPoint(math.inf, -math.log(share), float(centred_K.max()), logprobs_K)
-    eta = (2 * kl_nats) ** 0.5 / spread
-    for _ in range(_STEPS):
-        found = tilt(world.ref_logprobs_K, centred_K, eta)
-        if abs(found.kl_nats / kl_nats - 1) < _NEAR:
-            return found
-        variance = found.mean(centred_K.square()) - found.reward**2
-        slope = max(eta**2 * variance / max(found.kl_nats, _NEAR), 0.1)
-        eta *= math.exp(min(max(math.log(kl_nats / max(found.kl_nats, _NEAR)) / slope, -1), 1))
-    return frontier(world.ref_logprobs_K, centred_K, kl_nats)
+    """The policy with the most of a reward within a KL; see `optimum.nearly_frontier`."""
+    return nearly_frontier(world.ref_logprobs_K, rewards_K, kl_nats)
 
 
 class Gold:
