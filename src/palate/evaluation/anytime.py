@@ -48,7 +48,9 @@ NEAR: Final = 100.0
 """How near to the planned split another is sought: a prior worth so many people (a deviation of .05 of a half)."""
 _MOST_LOST: Final = 0.9
 """Of the capital, in one bet."""
-_PATHS, _STEPS, _DRAWN = 4000, 1000, 20_000
+_PATHS, _TOGETHER, _STEPS, _DRAWN = 2000, 100, 1000, 20_000
+_WHOLE: Final = 2000
+"""People of a fixed-size test up to which tests are simulated whole, when a size is computed."""
 _RANGES: Final = 4.0
 _GRID: Final = 100
 """Values on each side that an interval's end is one of."""
@@ -206,7 +208,8 @@ def interval(said: Told, design: Design, at: tuple[float, ...] = (0.0,)) -> Inte
 def size(design: Design, *, seed: int = 0) -> Size:
     """People that a test needs, from simulated tests in which the planned difference is true.
 
-    What bets gain from a person is drawn, see `outcomes`, and added up as a normal walk with its mean and variance.
+    Tests of up to some thousand people are simulated whole, with outcomes as in `outcomes`. In larger ones, what the
+    bet gains from a person is drawn, and added up as a normal walk with its mean and variance.
 
     Raises:
         ConfigError: not even four times the people of a fixed-size test would do.
@@ -215,11 +218,8 @@ def size(design: Design, *, seed: int = 0) -> Size:
     wanted = normal.inv_cdf(1 - design.level / 2) + normal.inv_cdf(design.power)
     fixed = max(math.ceil(wanted**2 * design.variance / design.difference**2), 2)
     rng = np.random.default_rng(derive_seed(seed, "size"))
-    gains = _gains(design, rng)
-    step = max(1, math.ceil(_RANGES * fixed / _STEPS))
-    walk = rng.normal(gains.mean() * step, gains.std() * math.sqrt(step), (_PATHS, _STEPS))
-    over = np.maximum.accumulate(np.cumsum(walk, axis=1), axis=1) >= math.log(2 / design.level)
-    found = over.mean(axis=0)
+    step = max(1, math.ceil(_RANGES * fixed / _STEPS)) if fixed > _WHOLE else 1
+    found = _walked(design, rng, step) if fixed > _WHOLE else _lived(design, rng, math.ceil(_RANGES * fixed))
     if found[-1] < design.power:
         raise ConfigError(
             "no number of people finds this", expected="a difference that is not small against the outcome's range",
@@ -227,6 +227,26 @@ def size(design: Design, *, seed: int = 0) -> Size:
         )  # fmt: skip
     people, median = (step * (int(np.argmax(found >= share)) + 1) for share in (design.power, min(0.5, design.power)))
     return Size(people, median, fixed)
+
+
+def _lived(design: Design, rng: np.random.Generator, people: int) -> np.ndarray:
+    """Share of simulated tests of a true difference that have found it, after each person."""
+    found = np.zeros(people)
+    for _ in range(_PATHS // _TOGETHER):
+        treated_N = rng.random((_TOGETHER, people)) < design.share
+        mean_N = design.baseline + design.difference * (treated_N | design.paired)
+        said = told(outcomes(rng, mean_N, design.spread), treated_N, design)
+        found += refused(capital(said, design), design).mean(axis=0)
+    return found / (_PATHS // _TOGETHER)
+
+
+def _walked(design: Design, rng: np.random.Generator, step: int) -> np.ndarray:
+    """The same after every `step` people, from a normal walk."""
+    x_N, far = _planned(design, rng)
+    gains = _gained(x_N, min(_boldness(design) * design.difference / design.variance, _MOST_LOST / far))
+    walk = rng.normal(gains.mean() * step, gains.std() * math.sqrt(step), (_PATHS, _STEPS))
+    over = np.maximum.accumulate(np.cumsum(walk, axis=1), axis=1) >= math.log(2 / design.level)
+    return np.asarray(over.mean(axis=0))
 
 
 def mismatch(treated_N: np.ndarray, share: float) -> np.ndarray:
@@ -259,12 +279,6 @@ def _capital(said: Told, rate_N: np.ndarray, at: float) -> Capital:
     gain_N = np.log1p(np.minimum(rate_N, _MOST_LOST / (said.below_N + at)) * away_N)
     loss_N = np.log1p(-np.minimum(rate_N, _MOST_LOST / (said.above_N - at)) * away_N)
     return Capital(np.cumsum(gain_N, axis=-1), np.cumsum(loss_N, axis=-1))
-
-
-def _gains(design: Design, rng: np.random.Generator) -> np.ndarray:
-    """What the bet gains from people of whom the plan is true: the logarithm."""
-    x_N, far = _planned(design, rng)
-    return _gained(x_N, min(_boldness(design) * design.difference / design.variance, _MOST_LOST / far))
 
 
 def _gained(x_N: np.ndarray, rate: float) -> np.ndarray:

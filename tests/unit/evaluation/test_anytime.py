@@ -112,7 +112,7 @@ def test_the_arms_can_change_places(seed):
 def test_looking_after_every_person_is_allowed_and_the_power_is_as_planned(design):
     """1,000 tests each: four standard errors are .028 around .05 and .051 around .8, so a false alarm is 1 in 10,000.
 
-    The size is computed for a normal walk, so two more points are allowed for its own error.
+    Two more points are allowed for the error of the computed size, of which the power is known to .009.
     """
     rng = np.random.default_rng(1)
     size = anytime.size(design)
