@@ -19,7 +19,7 @@
 Settings: `coins`, yes and no with a baseline of one half, a difference of 10 points; `thumbs`, a mean of .5 and a deviation
 of .15 between people, 4 points; `kept`, .9 and .2, 5 points, with the new release for 3 of 10 people; `drift`, as
 `coins`, while the baseline goes up and down by 20 points as people come; `pairs`, shares of pairs won with a deviation
-of .4, 10 points. Bets, the imagined people and the prior of the split were chosen on other seeds (docs/log.md).
+of .4, 10 points. Bets, the imagined people and the prior of the split were chosen on seeds of other names (docs/log.md).
 Intervals: Wilson's 95 %.
 """  # noqa: E501
 
@@ -102,7 +102,7 @@ def figures(seed: int) -> list[dict[str, Any]]:
 
 
 def _setting(setting: Setting, seed: int) -> Came:
-    design, rng = setting.design, np.random.default_rng(derive_seed(seed, "A/B tests", setting.name))
+    design, rng = setting.design, np.random.default_rng(derive_seed(seed, "A/B tests, judged", setting.name))
     size = anytime.size(design)
     false = later = found = held = peeked = 0
     stops: list[int] = []
