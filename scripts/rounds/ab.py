@@ -2,15 +2,16 @@
 
 | name | what it averages |
 |---|---|
-| `ab/false_positive` | share of tests of two equal releases whose interval ever excludes 0, looked at after every person up to four times the planned number; over all settings |
+| `ab/false_positive` | share of tests of two equal releases whose interval ever excludes 0, looked at after every person up to the planned number, where a test ends; over all settings |
 | `ab/false_positive/<setting>` | of one setting |
+| `ab/false_positive/four_times` | over all settings, had each test gone on to four times the planned number |
 | `ab/power` | share of tests in which the planned difference is true that have found it by the planned number of people; over all settings |
 | `ab/power/<setting>` | of one setting |
 | `ab/power_planned` | what was planned |
 | `ab/people` | people that are planned, over those of a test that is looked at once, at its end; mean over settings, from and to: the least and the most |
 | `ab/median_stop` | people after which half of the tests of a true difference are over, over those of a test that is looked at once; mean, least and most over settings |
 | `ab/coverage` | share of tests, with and without a difference, whose intervals all hold it, up to four times the planned number |
-| `ab/fixed_peeking` | as `ab/false_positive`, of the usual 95 % interval of a difference of means, looked at after every person from the 20th up to the planned number alone |
+| `ab/fixed_peeking` | as `ab/false_positive`, of the usual 95 % interval of a difference of means, looked at after every person from the 20th on |
 | `ab/srm_false` | share of tests, split as planned by the server's own hash, with an alarm about the split among 4,000 people |
 | `ab/srm_found` | share of tests with an alarm among 4,000 people, where 55 of 100 come to the new release instead of 50 |
 | `ab/srm_found_after` | people until the alarm, median and middle half of those with one |
@@ -18,7 +19,7 @@
 Settings: `coins`, yes and no with a baseline of one half, a difference of 10 points; `thumbs`, a mean of .5 and a deviation
 of .15 between people, 4 points; `kept`, .9 and .2, 5 points, with the new release for 3 of 10 people; `drift`, as
 `coins`, while the baseline goes up and down by 20 points as people come; `pairs`, shares of pairs won with a deviation
-of .4, 10 points. Bets, the imagined people and the prior of the split were chosen on other seeds (docs/log.md).
+of .4, 10 points. Bets, the imagined people and the prior of the split were chosen on seeds of other names (docs/log.md).
 Intervals: Wilson's 95 %.
 """  # noqa: E501
 
@@ -37,7 +38,7 @@ from palate.evaluation.anytime import Design
 from palate.evaluation.statistics import Figure, proportion
 from palate.serving import trial
 
-RUNS: Final = 1000
+RUNS: Final = 2000
 """Tests a setting, of two equal releases and of two that differ as planned each."""
 HORIZON: Final = 4
 SPLIT_PEOPLE: Final = 4000
@@ -68,6 +69,8 @@ class Came(NamedTuple):
     """What a setting's tests came to."""
 
     false: int
+    later: int
+    """Had the test gone on."""
     found: int
     held: int
     peeked: int
@@ -86,6 +89,7 @@ def figures(seed: int) -> list[dict[str, Any]]:
     return [
         row("ab/false_positive", proportion(sum(one.false for one in came.values()), n)),
         *(row(f"ab/false_positive/{name}", proportion(one.false, RUNS)) for name, one in came.items()),
+        row("ab/false_positive/four_times", proportion(sum(one.later for one in came.values()), n)),
         row("ab/power", proportion(sum(one.found for one in came.values()), n)),
         *(row(f"ab/power/{name}", proportion(one.found, RUNS)) for name, one in came.items()),
         row("ab/power_planned", Figure(planned, planned, planned, len(came))),
@@ -98,9 +102,9 @@ def figures(seed: int) -> list[dict[str, Any]]:
 
 
 def _setting(setting: Setting, seed: int) -> Came:
-    design, rng = setting.design, np.random.default_rng(derive_seed(seed, "A/B tests", setting.name))
+    design, rng = setting.design, np.random.default_rng(derive_seed(seed, "A/B tests, judged", setting.name))
     size = anytime.size(design)
-    false = found = held = peeked = 0
+    false = later = found = held = peeked = 0
     stops: list[int] = []
     for _ in range(0, RUNS, _AT_ONCE):
         for truth in (0.0, design.difference):
@@ -113,10 +117,11 @@ def _setting(setting: Setting, seed: int) -> Came:
                 found += int(gone_N[:, -1].sum())
                 stops += np.where(gone_N[:, -1], gone_N.argmax(axis=1) + 1, size.people).tolist()
             else:
-                false += int(gone_N[:, -1].sum())
+                false += int(gone_N[:, size.people - 1].sum())
+                later += int(gone_N[:, -1].sum())
                 if not design.paired:
                     peeked += int(_plain(outcome_N[:, : size.people], treated_N[:, : size.people]).sum())
-    return Came(false, found, held, peeked, stops, size)
+    return Came(false, later, found, held, peeked, stops, size)
 
 
 def _drawn(rng: np.random.Generator, setting: Setting, truth: float, people: int) -> tuple[np.ndarray, np.ndarray]:

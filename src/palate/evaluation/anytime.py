@@ -10,11 +10,12 @@ since z was drawn by chance, whatever m is and however the mean drifts. Where ev
 the share of their pairs that the treatment won, a tie half, less ½. Bets on x being above or below a δ are fair if
 that δ is true, so their capital
 
-    K⁺(δ) = Π (1 + λ (x - δ)),        λ = min(d / σ², 0.9 / (δ - lowest possible x))
+    K⁺(δ) = Π (1 + λ (x - δ)),        λ = min(c d / σ², 0.9 / (δ - lowest possible x))
 
 reaches 2 / α with a chance of at most α / 2, over all time (Ville); K⁻ likewise. The sequence holds every δ that
-neither has refused. d is the planned difference and σ² the variance of x among the people before: d / σ² is the bet
-that grows fastest where the plan is right. The sequence does not become much narrower than d on both sides together,
+neither has refused. d is the planned difference and σ² the variance of x among the people before. c is 1 or less,
+fixed by the plan, so that the bet grows fastest where the plan is right: less where single people could lose it much,
+such as where nearly all outcomes are near 1. The sequence does not become much narrower than d on both sides together,
 and a test ends before that could matter. Mixtures of bets were tried and want a tenth more people.
 
 Shapes: `N` people in their order, with any axes before it, such as one of simulations.
@@ -28,6 +29,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from statistics import NormalDist
 from typing import Final, NamedTuple
 
@@ -37,14 +39,18 @@ from palate.core.errors import ConfigError
 from palate.core.ids import derive_seed
 
 IMAGINED: Final = 10
-"""People imagined to have come as planned, before mean and variance are those of the people who came."""
+"""People in each arm imagined to have had the planned mean, before it is that of the people who came."""
+TRUSTED: Final = 200
+"""People imagined to have varied as planned: a variance needs more of them than a mean."""
 FALSE_ALARM: Final = 0.001
 """Chance, over all time, of an alarm about a split that is right."""
 NEAR: Final = 100.0
 """How near to the planned split another is sought: a prior worth so many people (a deviation of .05 of a half)."""
 _MOST_LOST: Final = 0.9
 """Of the capital, in one bet."""
-_PATHS, _STEPS, _DRAWN = 4000, 1000, 20_000
+_PATHS, _TOGETHER, _STEPS, _DRAWN = 2000, 100, 1000, 20_000
+_WHOLE: Final = 2000
+"""People of a fixed-size test up to which tests are simulated whole, when a size is computed."""
 _RANGES: Final = 4.0
 _GRID: Final = 100
 """Values on each side that an interval's end is one of."""
@@ -183,7 +189,8 @@ def interval(said: Told, design: Design, at: tuple[float, ...] = (0.0,)) -> Inte
         return Interval(x_N, -ends, ends)
     value_N = np.cumsum(x_N) / np.arange(1, n + 1)
     rate_N, centre = _rates(x_N, design), float(value_N[-1])
-    nearest = max(math.sqrt(2 * math.log(2 / design.level) / (rate_N[-1] / design.difference * n)) / _GRID, 1e-9)
+    variance = _boldness(design) * design.difference / float(rate_N[-1])
+    nearest = max(math.sqrt(2 * math.log(2 / design.level) * variance / n) / _GRID, 1e-9)
     offset_G = np.geomspace(nearest, 2 * design.widest, _GRID)
     low_N, high_N = -ends, ends
     for sign in (-1, 1):
@@ -201,7 +208,8 @@ def interval(said: Told, design: Design, at: tuple[float, ...] = (0.0,)) -> Inte
 def size(design: Design, *, seed: int = 0) -> Size:
     """People that a test needs, from simulated tests in which the planned difference is true.
 
-    What bets gain from a person is drawn, see `outcomes`, and added up as a normal walk with its mean and variance.
+    Tests of up to some thousand people are simulated whole, with outcomes as in `outcomes`. In larger ones, what the
+    bet gains from a person is drawn, and added up as a normal walk with its mean and variance.
 
     Raises:
         ConfigError: not even four times the people of a fixed-size test would do.
@@ -210,11 +218,8 @@ def size(design: Design, *, seed: int = 0) -> Size:
     wanted = normal.inv_cdf(1 - design.level / 2) + normal.inv_cdf(design.power)
     fixed = max(math.ceil(wanted**2 * design.variance / design.difference**2), 2)
     rng = np.random.default_rng(derive_seed(seed, "size"))
-    gains = _gains(design, rng)
-    step = max(1, math.ceil(_RANGES * fixed / _STEPS))
-    walk = rng.normal(gains.mean() * step, gains.std() * math.sqrt(step), (_PATHS, _STEPS))
-    over = np.maximum.accumulate(np.cumsum(walk, axis=1), axis=1) >= math.log(2 / design.level)
-    found = over.mean(axis=0)
+    step = max(1, math.ceil(_RANGES * fixed / _STEPS)) if fixed > _WHOLE else 1
+    found = _walked(design, rng, step) if fixed > _WHOLE else _lived(design, rng, math.ceil(_RANGES * fixed))
     if found[-1] < design.power:
         raise ConfigError(
             "no number of people finds this", expected="a difference that is not small against the outcome's range",
@@ -222,6 +227,26 @@ def size(design: Design, *, seed: int = 0) -> Size:
         )  # fmt: skip
     people, median = (step * (int(np.argmax(found >= share)) + 1) for share in (design.power, min(0.5, design.power)))
     return Size(people, median, fixed)
+
+
+def _lived(design: Design, rng: np.random.Generator, people: int) -> np.ndarray:
+    """Share of simulated tests of a true difference that have found it, after each person."""
+    found = np.zeros(people)
+    for _ in range(_PATHS // _TOGETHER):
+        treated_N = rng.random((_TOGETHER, people)) < design.share
+        mean_N = design.baseline + design.difference * (treated_N | design.paired)
+        said = told(outcomes(rng, mean_N, design.spread), treated_N, design)
+        found += refused(capital(said, design), design).mean(axis=0)
+    return found / (_PATHS // _TOGETHER)
+
+
+def _walked(design: Design, rng: np.random.Generator, step: int) -> np.ndarray:
+    """The same after every `step` people, from a normal walk."""
+    x_N, far = _planned(design, rng)
+    gains = _gained(x_N, min(_boldness(design) * design.difference / design.variance, _MOST_LOST / far))
+    walk = rng.normal(gains.mean() * step, gains.std() * math.sqrt(step), (_PATHS, _STEPS))
+    over = np.maximum.accumulate(np.cumsum(walk, axis=1), axis=1) >= math.log(2 / design.level)
+    return np.asarray(over.mean(axis=0))
 
 
 def mismatch(treated_N: np.ndarray, share: float) -> np.ndarray:
@@ -241,11 +266,12 @@ def mismatch(treated_N: np.ndarray, share: float) -> np.ndarray:
 
 
 def _rates(x_N: np.ndarray, design: Design) -> np.ndarray:
-    """The bet: d / σ² before each person."""
+    """The bet before each person: c d / σ²."""
     count_N = np.arange(x_N.shape[-1])
     sums_N, squares_N = np.cumsum(x_N, axis=-1) - x_N, np.cumsum(x_N**2, axis=-1) - x_N**2
     around_N = np.maximum(squares_N - sums_N**2 / np.maximum(count_N, 1), 0.0)
-    return np.asarray(design.difference * (IMAGINED + count_N) / (IMAGINED * design.variance + around_N))
+    best = _boldness(design) * design.difference
+    return np.asarray(best * (TRUSTED + count_N) / (TRUSTED * design.variance + around_N))
 
 
 def _capital(said: Told, rate_N: np.ndarray, at: float) -> Capital:
@@ -255,8 +281,21 @@ def _capital(said: Told, rate_N: np.ndarray, at: float) -> Capital:
     return Capital(np.cumsum(gain_N, axis=-1), np.cumsum(loss_N, axis=-1))
 
 
-def _gains(design: Design, rng: np.random.Generator) -> np.ndarray:
-    """What a bet gains from people of whom the plan is true: the logarithm."""
+def _gained(x_N: np.ndarray, rate: float) -> np.ndarray:
+    return np.asarray(np.log1p(np.maximum(rate * x_N, -_MOST_LOST)))
+
+
+@cache
+def _boldness(design: Design) -> float:
+    """The share of d / σ² that grows fastest where the plan is right: 1, but where few people could lose much."""
+    x_N, far = _planned(design, np.random.default_rng(derive_seed(0, "boldness")))
+    shares = np.linspace(0.1, 1.0, 19)
+    rates = np.minimum(shares * design.difference / design.variance, _MOST_LOST / far)
+    return float(shares[int(np.argmax([_gained(x_N, rate).mean() for rate in rates]))])
+
+
+def _planned(design: Design, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+    """What people say of whom the plan is true, and how far below 0 it can be."""
     b, d, p = design.baseline, design.difference, design.share
     arms = np.array([b + d, b + d] if design.paired else [b, b + d])
     treated = rng.random(_DRAWN) < p
@@ -266,9 +305,7 @@ def _gains(design: Design, rng: np.random.Generator) -> np.ndarray:
     square = around[0] if design.paired else around[0] / (1 - p) + around[1] / p
     # Exact in mean and variance, so that few draws will do: what is gained is small against its deviation.
     x = (x - x.mean()) * math.sqrt(square - d**2) / x.std() + (arms[0] - 0.5 if design.paired else d)
-    far = 0.5 if design.paired else max(centre / p, (1 - centre) / (1 - p))
-    rate = min(d / design.variance, _MOST_LOST / far)
-    return np.asarray(np.log1p(np.maximum(rate * x, -_MOST_LOST)))
+    return x, 0.5 if design.paired else max(centre / p, (1 - centre) / (1 - p))
 
 
 def outcomes(rng: np.random.Generator, mean_N: np.ndarray, spread: float) -> np.ndarray:

@@ -28,8 +28,8 @@ def test_two_people_by_hand():
     """With nobody before, m is the baseline .5, so a yes under the treatment says (1 - .5) · .5 / .25 = 1.
 
     Bets are d / σ² = .1 / 1 at first; the second person's m: ten imagined people and a yes make 6 / 11 under the
-    treatment, so m = (6 / 11 + .5) / 2, and a no under the control says (0 - m) (0 - .5) / .25 = 2 m. Until then the
-    variance is ten imagined people's and nothing beside the mean of one: .1 · 11 / 10.
+    treatment, so m = (6 / 11 + .5) / 2, and a no under the control says (0 - m) (0 - .5) / .25 = 2 m. The variance is
+    then that of 200 imagined people, and of one more who is their own mean: the bet is .1 · 201 / 200.
     """
     design = Design(difference=0.1)
     said = anytime.told(np.array([1.0, 0.0]), np.array([True, False]), design)
@@ -37,8 +37,8 @@ def test_two_people_by_hand():
     np.testing.assert_allclose(said.x_N, [1.0, 2 * m], rtol=1e-12)
     np.testing.assert_allclose(said.below_N, [1.0, 2 * m], rtol=1e-12)
     made = anytime.capital(said, design)
-    np.testing.assert_allclose(np.exp(made.up_N), [1.1, 1.1 * (1 + 0.11 * 2 * m)], rtol=1e-12)
-    np.testing.assert_allclose(np.exp(made.down_N), [0.9, 0.9 * (1 - 0.11 * 2 * m)], rtol=1e-12)
+    np.testing.assert_allclose(np.exp(made.up_N), [1.1, 1.1 * (1 + 0.1005 * 2 * m)], rtol=1e-12)
+    np.testing.assert_allclose(np.exp(made.down_N), [0.9, 0.9 * (1 - 0.1005 * 2 * m)], rtol=1e-12)
 
 
 @pytest.mark.parametrize("share", [0.5, 0.2])
@@ -104,7 +104,7 @@ def test_the_arms_can_change_places(seed):
     "design",
     [
         Design(difference=0.15),
-        Design(difference=0.03, baseline=0.9, spread=0.1, share=0.3),
+        Design(difference=0.05, baseline=0.9, spread=0.2, share=0.3),
         Design(difference=0.12, spread=0.4, paired=True),
     ],
     ids=["yes and no", "rare and unequal", "pairs"],
@@ -112,7 +112,7 @@ def test_the_arms_can_change_places(seed):
 def test_looking_after_every_person_is_allowed_and_the_power_is_as_planned(design):
     """1,000 tests each: four standard errors are .028 around .05 and .051 around .8, so a false alarm is 1 in 10,000.
 
-    The size is computed for a normal walk, so two more points are allowed for its own error.
+    Two more points are allowed for the error of the computed size, of which the power is known to .009.
     """
     rng = np.random.default_rng(1)
     size = anytime.size(design)
@@ -125,8 +125,8 @@ def test_looking_after_every_person_is_allowed_and_the_power_is_as_planned(desig
         assert low <= found <= high
         missed = anytime.refused(anytime.capital(said, design, truth), design)[:, -1].mean()
         assert missed <= 0.078
-    # Where the share is small and the baseline far from ½, one person could lose a bet much, so bets must be small.
-    assert size.median < (1 if design.share == 0.5 else 1.4) * size.fixed
+    # Where the share is small and the baseline far from ½, one person could lose a bet much, so bets are smaller.
+    assert size.median < (1 if design.share == 0.5 else 1.2) * size.fixed
     assert size.fixed < size.people < 2 * size.fixed
 
 
