@@ -36,6 +36,7 @@ COMMANDS = {
     "improve": ("improve:improve", "A model learns from its own answers, and people look at a share of it."),
     "constitutional": ("constitutional:constitutional", "Both stages of Constitutional AI, for a model folder."),
     "store": ("store:app", "Back up, restore, copy, migrate and check the journal."),
+    "trace": ("trace:trace", "What anything shaped, and what it came from, from a click to a release and back."),
     "train": ("train:app", "Train one stage on any local Hugging Face model folder."),
     "eval": ("eval:app", "What a policy is worth, whom it serves, and where it fails."),
     "monitor": ("monitor:monitor", "Watch released models for a reward that is being gamed."),
