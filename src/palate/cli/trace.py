@@ -10,8 +10,10 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from palate.cli.live import Live
 from palate.cli.project import opened
 from palate.core.artefacts import Workspace
+from palate.core.progress import SILENT
 from palate.rounds import lineage_down
 from palate.rounds.lineage import Edge, Lineage, Members, Node, Side, find
 from palate.rounds.lineage_down import down as down_
@@ -54,7 +56,7 @@ def trace(
         URL of a PostgreSQL database, in place of the project's own file.
     """
     with opened(out, database) as journal:
-        lineage = Lineage(journal, Workspace(out))
+        lineage = Lineage(journal, Workspace(out), SILENT if json or all else Live())
         node = find(lineage, id)
         if all:
             _stream(lineage, node, json)

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from palate.core.artefacts import Manifest, Workspace
 from palate.core.errors import DataError
+from palate.core.progress import SILENT, Progress
 from palate.rounds.lineage_artefacts import Artefacts
 from palate.rounds.lineage_index import Indices
 from palate.store import releases, tracing
@@ -76,13 +77,14 @@ class Lineage:
     Args:
         journal: Of the project.
         workspace: Its artefacts.
+        progress: Who listens while a dataset is read for the first time.
     """
 
-    def __init__(self, journal: Journal, workspace: Workspace) -> None:
+    def __init__(self, journal: Journal, workspace: Workspace, progress: Progress = SILENT) -> None:
         self.journal = journal
         self.workspace = workspace
         self.artefacts = Artefacts(workspace)
-        self.indices = Indices(workspace)
+        self.indices = Indices(workspace, progress)
 
     def notes(self) -> list[str]:
         """What cannot be told, because it cannot be read."""

@@ -68,20 +68,22 @@ class Artefacts:
         return self._manifests
 
     def _read(self, folder: Path) -> None:
-        known, self._manifests, self.unreadable = self._manifests, {}, {}
+        manifests: dict[str, Manifest] = {}
+        unreadable: dict[str, str] = {}
         for path in sorted(folder.glob(f"*/{MANIFEST}")):
             name = path.parent.name
             if name.startswith("."):  # not finished
                 continue
             try:
-                self._manifests[name] = known.get(name) or read_manifest(path.parent)
+                manifests[name] = self._manifests.get(name) or read_manifest(path.parent)
             except (PalateError, OSError) as error:
-                self.unreadable[name] = str(error).splitlines()[0]
+                unreadable[name] = str(error).splitlines()[0]
         children: dict[str, list[Made]] = defaultdict(list)
-        for id, manifest in self._manifests.items():
+        for id, manifest in manifests.items():
             for role, source in manifest.inputs.items():
                 children[source].append(Made(id, role, source))
-        self._children = dict(children)
+        # At once, since other threads walk meanwhile.
+        self._manifests, self._children, self.unreadable = manifests, dict(children), unreadable
 
     def datasets(self) -> list[str]:
         """Ids of all that are datasets."""

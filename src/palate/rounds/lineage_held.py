@@ -132,9 +132,7 @@ def _row(row: Mapping[str, Any]) -> tuple[Node, int] | None:
 
 
 def _has(index: Index, kind: str, key: int) -> bool:
-    keys, splits = (
-        (index.comparisons_N, index.splits_N) if kind == "comparison" else (index.answers_A, index.splits_A)
-    )
+    keys, splits = (index.comparisons_N, index.splits_N) if kind == "comparison" else (index.answers_A, index.splits_A)
     place = int(np.searchsorted(keys, np.uint64(key)))
     return place < len(keys) and int(keys[place]) == key and splits[place] < NO_ROW
 

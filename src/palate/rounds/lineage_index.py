@@ -31,6 +31,8 @@ from jaxtyping import UInt8, UInt64
 
 from palate.core.artefacts import Workspace, read_manifest
 from palate.core.errors import PalateError
+from palate.core.progress import SILENT, Progress
+from palate.core.records import Verdict
 from palate.preferences.dataset import SPLITS, read_lines
 from palate.preferences.lossless import COMPARISONS, JUDGEMENTS
 from palate.preferences.splits import UNSEEN_RATERS, rater_side
@@ -112,7 +114,7 @@ def states_among(index: Index, hashes_U: UInt64[np.ndarray, " U"]) -> UInt8[np.n
     return np.where(keys_J[place_U] == hashes_U, index.states_J[place_U], np.uint8(NONE))
 
 
-def load(workspace: Workspace, dataset: str) -> Index:
+def load(workspace: Workspace, dataset: str, progress: Progress = SILENT) -> Index:
     """The index of a dataset; made where there is none, or none of the files as they are now.
 
     Raises:
@@ -126,7 +128,9 @@ def load(workspace: Workspace, dataset: str) -> Index:
             return _read(kept, told["lossless"])
     except (OSError, ValueError, KeyError):
         pass
+    progress.start(f"reading {dataset} for its lineage, once", 1)
     made = build(folder)
+    progress.finish(f"{len(made.judgements_J):,} judgements")
     try:
         _write(kept, made, facts | {"lossless": made.lossless})
         return _read(kept, made.lossless)
@@ -177,41 +181,50 @@ def build(folder: Path) -> Index:
 
 
 def _judged(folder: Path, rowed: Mapping[str, int], unseen: set[str]) -> tuple[array[int], array[int], set[int]]:
-    """Hashes and states of all judgements, and hashes of the raters who counted."""
+    """Hashes and states of all judgements, and hashes of the raters who counted; the file is read once."""
     config = read_manifest(folder).config
     share, seed = float(config.get("heldout_raters", 0.0)), int(config.get("seed", 0))
     sides: dict[str, bool] = {}
-    corrected = {row["supersedes"] for row in _rows(folder / JUDGEMENTS) if row["supersedes"]}
-    last = _last(folder, corrected) if share else {}
     uids, states, raters = array("Q"), array("B"), set[int]()
-    for row in _rows(folder / JUDGEMENTS):
-        uid, comparison, rater = row["uid"], row["comparison"], row["rater"]
+    corrected: set[str] = set()
+    silent: list[tuple[int, str]] = []  # what did not count, by place: a correction may come later
+    apart: list[tuple[int, str, str, str, str]] = []
+    for place, row in enumerate(_rows(folder / JUDGEMENTS)):
+        uid, rater = row["uid"], row["rater"]
+        uids.append(hashed(uid))
+        if row["supersedes"]:
+            corrected.add(row["supersedes"])
         if share and rater not in sides:
             sides[rater] = rater_side(rater, share, seed) == "heldout"
-        held_out = bool(share) and sides[rater]
-        heard = last.get((comparison, rater)) == uid if held_out else row.get("counted", True)
-        if not heard:
-            state = SUPERSEDED if uid in corrected else AGAIN
-        elif row["verdict"] not in _DIRECTED:
-            state = SKIPPED if row["verdict"] == "skip" else BOTH_BAD
-        elif held_out:
-            state = MEASURED if comparison in unseen else APART
+        state = AGAIN
+        if share and sides[rater]:
+            apart.append((place, uid, rater, row["comparison"], row["verdict"]))
+        elif row.get("counted", True):
+            state = _state(row["verdict"], rowed.get(row["comparison"], NO_ROW))
+            if state <= MEASURED:
+                raters.add(hashed(rater))
         else:
-            state = rowed.get(comparison, NO_ROW)
-        if state in (LEARNED, MEASURED):
-            raters.add(hashed(rater))
-        uids.append(hashed(uid))
+            silent.append((place, uid))
         states.append(state)
+    # Of raters who were kept apart, nobody has written down what counts: as `voices` hears everyone.
+    last = {(rater, comparison): uid for _, uid, rater, comparison, _ in apart if uid not in corrected}
+    for place, uid, rater, comparison, verdict in apart:
+        if last.get((rater, comparison)) != uid:
+            silent.append((place, uid))
+            continue
+        states[place] = _state(verdict, MEASURED if comparison in unseen else APART)
+        if states[place] == MEASURED:
+            raters.add(hashed(rater))
+    for place, uid in silent:
+        states[place] = SUPERSEDED if uid in corrected else AGAIN
     return uids, states, raters
 
 
-def _last(folder: Path, corrected: set[str]) -> dict[tuple[str, str], str]:
-    """By comparison and rater the last judgement that no other corrects, as `voices` hears them."""
-    return {
-        (row["comparison"], row["rater"]): row["uid"]
-        for row in _rows(folder / JUDGEMENTS)
-        if row["uid"] not in corrected
-    }
+def _state(verdict: str, row: int) -> int:
+    """Of a judgement that was heard, on a comparison with such a row."""
+    if verdict in _DIRECTED:
+        return row
+    return SKIPPED if verdict == Verdict.SKIP.value else BOTH_BAD
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -220,9 +233,7 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
             yield row
 
 
-def _sorted(
-    hashes: array[int], beside: array[int]
-) -> tuple[UInt64[np.ndarray, " X"], UInt8[np.ndarray, " X"]]:
+def _sorted(hashes: array[int], beside: array[int]) -> tuple[UInt64[np.ndarray, " X"], UInt8[np.ndarray, " X"]]:
     keys_X, states_X = np.array(hashes, dtype=np.uint64), np.array(beside, dtype=np.uint8)
     order_X = np.argsort(keys_X, kind="stable")
     return keys_X[order_X], states_X[order_X]
@@ -267,10 +278,11 @@ class Indices:
 
     Args:
         workspace: The project.
+        progress: Who listens while a dataset is read.
     """
 
-    def __init__(self, workspace: Workspace) -> None:
-        self.workspace = workspace
+    def __init__(self, workspace: Workspace, progress: Progress = SILENT) -> None:
+        self.workspace, self.progress = workspace, progress
         self._known: dict[str, tuple[int, Index]] = {}
         self.unreadable: dict[str, str] = {}
         """Datasets whose files cannot be read, and why: what they hold cannot be told."""
@@ -281,7 +293,7 @@ class Indices:
             changed = stamp(self.workspace, dataset)
             known = self._known.get(dataset)
             if known is None or known[0] != changed:
-                known = self._known[dataset] = (changed, load(self.workspace, dataset))
+                known = self._known[dataset] = (changed, load(self.workspace, dataset, self.progress))
         except (OSError, PalateError, KeyError, TypeError) as error:
             self._known.pop(dataset, None)
             self.unreadable[dataset] = str(error).splitlines()[0]

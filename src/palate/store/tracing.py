@@ -236,3 +236,14 @@ MOMENTS: Final = {
     "judgement": "judged_at", "ranking": "judged_at", "written answer": "written_at", "feedback": "created_at",
 }  # fmt: skip
 """The column that says when it was done."""
+
+
+def judged_prompts(journal: Journal, policy: str) -> list[str]:
+    """Prompts of which an answer of this policy was judged, in the order in which they were asked."""
+    asked, said, shown, given = schema.prompt, schema.completion, schema.comparison, schema.judgement
+    sides = or_(said.c.id == shown.c.first, said.c.id == shown.c.second)
+    query = select(shown.c.prompt).join(said, sides).where(said.c.policy == policy)
+    query = query.where(select(given.c.seq).where(given.c.comparison == shown.c.id).exists())
+    ordered = select(asked.c.id).where(asked.c.id.in_(query)).order_by(asked.c.seq)
+    with journal.reading() as connection:
+        return list(connection.execute(ordered).scalars())
