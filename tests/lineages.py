@@ -21,7 +21,10 @@ def project(journal: Journal, workspace: Workspace, seed: int, prompts: int = 8)
     draw = random.Random(seed)
     made = [Prompt.of(f"question {seed} {n}") for n in range(prompts)]
     sides = {
-        p.id: [Completion(prompt=p.id, text=f"answer {k} to {p.text}", policy=f"policy-{k:016x}", sample=k) for k in range(3)]
+        p.id: [
+            Completion(prompt=p.id, text=f"answer {k} to {p.text}", policy=f"policy-{k:016x}", sample=k)
+            for k in range(3)
+        ]
         for p in made
     }
     shown = [
@@ -71,7 +74,9 @@ def signals(journal, draw, sides, made):
         text = f"better {draw.randrange(4)}"
         demonstrations.add(
             journal,
-            WrittenAnswer(uid=f"text-{draw.getrandbits(64):016x}", prompt=prompt.id, text=text, rater="rater-1", original=original),
+            WrittenAnswer(
+                uid=f"text-{draw.getrandbits(64):016x}", prompt=prompt.id, text=text, rater="rater-1", original=original
+            ),
         )
 
 
@@ -99,7 +104,9 @@ def frozen(journal, workspace, draw):
 def mixed(workspace, dataset, draw):
     """A dataset of another's rows, which does not say whose words they are."""
     inputs = draw.choice(({"people": dataset}, {"rows": "records-0"}))
-    manifest = Manifest(kind="dataset", made_by="constitutional preferences", config={"n": draw.random()}, inputs=inputs)
+    manifest = Manifest(
+        kind="dataset", made_by="constitutional preferences", config={"n": draw.random()}, inputs=inputs
+    )
 
     def write(folder):
         for split in ("train", "heldout"):
@@ -138,10 +145,14 @@ class Slow:
                 found = connection.exec_driver_sql(f"SELECT * FROM {table} ORDER BY seq").mappings()
                 self.rows[table] = [dict(row) for row in found]
         self.manifests = {
-            path.parent.name: json.loads(path.read_text()) for path in sorted(workspace.artefacts.glob("*/manifest.json"))
+            path.parent.name: json.loads(path.read_text())
+            for path in sorted(workspace.artefacts.glob("*/manifest.json"))
         }
         self.files = {
-            id: {path.stem: [json.loads(line) for line in path.read_text().splitlines()] for path in workspace.path(id).glob("*.jsonl")}
+            id: {
+                path.stem: [json.loads(line) for line in path.read_text().splitlines()]
+                for path in workspace.path(id).glob("*.jsonl")
+            }
             for id, told in self.manifests.items()
             if told["kind"] == "dataset"
         }
@@ -156,7 +167,11 @@ class Slow:
         pair = said["comparison"]
         split = next((s for s in ("train", "heldout") if pair in [r.get("comparison") for r in files.get(s, ())]), "")
         if "judgements" not in files:
-            told = [one for one in self.above(id) if pair in [r["id"] for r in self.files.get(one, {}).get("comparisons", ())]]
+            told = [
+                one
+                for one in self.above(id)
+                if pair in [r["id"] for r in self.files.get(one, {}).get("comparisons", ())]
+            ]
             return "paired" if split and not told else ""
         if pair not in [row["id"] for row in files["comparisons"]]:
             return ""
@@ -178,7 +193,10 @@ class Slow:
         for id, files in self.files.items():
             for split, role in (("heldout", "measured"), ("train", "learned")):
                 for row in files.get(split, ()):
-                    if "comparison" not in row and (row["prompt_id"], row["completion"]) == (said["prompt"], said["text"]):
+                    if "comparison" not in row and (row["prompt_id"], row["completion"]) == (
+                        said["prompt"],
+                        said["text"],
+                    ):
                         found[id] = role
         if [row for row in self.rows["judgement"] if row["uid"] == f"{uid} edit"]:
             for id, role in self.of_judgement(f"{uid} edit").items():

@@ -15,7 +15,7 @@ from palate.cli.project import opened
 from palate.core.artefacts import Workspace
 from palate.core.progress import SILENT
 from palate.rounds import lineage_down
-from palate.rounds.lineage import Edge, Lineage, Members, Node, Side, find
+from palate.rounds.lineage import Edge, Lineage, Members, Node, Side, branches, find
 from palate.rounds.lineage_down import down as down_
 from palate.rounds.lineage_up import up as up_
 
@@ -106,28 +106,16 @@ def tree(node: Node, sides: dict[str, Side]) -> Iterator[str]:
     for name, side in sides.items():
         yield ""
         yield titles[name]
-        yield from branches(node.id, side.edges)
+        yield from _branches(node.id, side.edges)
         for one in side.members:
             yield from _members(one)
         yield from (f"  note: {note}" for note in side.notes)
 
 
-def branches(start: str, edges: Iterable[Edge]) -> Iterator[str]:
-    """Edges as a tree; what was told already is not told again."""
-    below: dict[str, list[Edge]] = {}
-    for edge in edges:
-        below.setdefault(edge.source, []).append(edge)
-    seen = {start}
-    waiting = [(edge, 1) for edge in reversed(below.get(start, []))]
-    while waiting:
-        edge, depth = waiting.pop()
+def _branches(start: str, edges: Iterable[Edge]) -> Iterator[str]:
+    for depth, edge, again in branches(start, edges):
         how = f" ({edge.how})" if edge.how else ""
-        again = edge.node.id in seen
         yield f"{'  ' * depth}{edge.word}: {_named(edge.node, short=again)}{how}"
-        if again:
-            continue
-        seen.add(edge.node.id)
-        waiting += [(one, depth + 1) for one in reversed(below.get(edge.node.id, []))]
 
 
 def _members(one: Members) -> Iterator[str]:

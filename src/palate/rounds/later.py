@@ -28,7 +28,8 @@ SIGNALS: Final = {
     "up": "thumb up", "down": "thumb down", "none": "thumb taken back", "regenerate": "asked for another draft",
     "edit": "wrote a better text", "note": "left a note", "report": "reported it", "copy": "copied it",
 }  # fmt: skip
-_TRAINED: Final = {"reward": ("reward", "ensemble"), "policy": ("policy", "adapter", "model")}
+_TRAINED: Final = {"datasets": ("dataset",), "rewards": ("reward", "ensemble"), "policies": ("policy", "model")}
+"""Kinds of artefacts, by what they are to a reader."""
 
 
 class Click(NamedTuple):

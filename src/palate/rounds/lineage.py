@@ -9,7 +9,7 @@ walk.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from palate.core.artefacts import Manifest, Workspace
@@ -69,6 +69,32 @@ class Side(NamedTuple):
     members: list[Members]
     notes: list[str]
     """What must be said beside, such as that nothing was made of it yet."""
+
+
+class Branch(NamedTuple):
+    """An edge as a line of a tree."""
+
+    depth: int
+    """1 for edges of the point itself."""
+    edge: Edge
+    again: bool
+    """Its target was told above."""
+
+
+def branches(start: str, edges: Iterable[Edge]) -> Iterator[Branch]:
+    """Edges as a tree: what hangs on a point is told where it is met first."""
+    below: dict[str, list[Edge]] = {}
+    for edge in edges:
+        below.setdefault(edge.source, []).append(edge)
+    seen = {start}
+    waiting = [(1, edge) for edge in reversed(below.get(start, []))]
+    while waiting:
+        depth, edge = waiting.pop()
+        again = edge.node.id in seen
+        yield Branch(depth, edge, again)
+        if not again:
+            seen.add(edge.node.id)
+            waiting += [(depth + 1, one) for one in reversed(below.get(edge.node.id, []))]
 
 
 class Lineage:

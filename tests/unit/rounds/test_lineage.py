@@ -97,7 +97,9 @@ def test_what_counted_is_what_changes_the_row(tmp_path):
 
 
 def _votes(data, comparison):
-    rows = [json.loads(line) for name in ("train", "heldout") for line in (data / f"{name}.jsonl").read_text().splitlines()]
+    rows = [
+        json.loads(line) for name in ("train", "heldout") for line in (data / f"{name}.jsonl").read_text().splitlines()
+    ]
     return [(row["p_chosen"], row["chosen"]) for row in rows if row["comparison"] == comparison]
 
 

@@ -10,10 +10,15 @@ from fastapi import APIRouter, FastAPI
 
 from palate.core.artefacts import Workspace
 from palate.pages.app import NavItem, Part
+from palate.rounds.dashboard import later, trace
+from palate.rounds.lineage import Lineage
 
 _HERE = Path(__file__).parent
-NAV: Final[tuple[NavItem, ...]] = ()
-_PAGES: Final[tuple[ModuleType, ...]] = ()
+NAV: Final[tuple[NavItem, ...]] = (
+    NavItem("Your clicks", "/later", ("owner", "lead", "rater")),
+    NavItem("Trace", "/trace", ("owner", "lead")),
+)
+_PAGES: Final[tuple[ModuleType, ...]] = (later, trace)
 """Each has a `router`."""
 
 
@@ -29,5 +34,6 @@ def part(workspace: Workspace) -> Part:
 
     def prepare(app: FastAPI) -> None:
         app.state.workspace = workspace
+        app.state.lineage = Lineage(app.state.journal, workspace)
 
     return Part("rounds", router, NAV, templates=_HERE / "templates", static=_HERE / "static", prepare=prepare)
