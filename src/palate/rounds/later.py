@@ -126,11 +126,7 @@ def became(lineage: Lineage, row: Row) -> Became:
     every = sorted(best.values(), key=lambda edge: ROLES.index(edge.role))  # stable: the nearest first
     made = {
         name: [edge for edge in every if edge.node.kind in kinds and edge.node.id in manifests]
-        for name, kinds in (
-            ("datasets", ("dataset",)),
-            ("rewards", _TRAINED["reward"]),
-            ("policies", _TRAINED["policy"]),
-        )
+        for name, kinds in _TRAINED.items()
     }
     told = [edge.node.id for some in made.values() for edge in some]
     others = [edge for edge in every if edge.node.id not in told and edge.node.kind != "release"]
