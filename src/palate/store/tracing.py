@@ -12,6 +12,7 @@ from palate.core.records import Comparison
 from palate.store import schema
 from palate.store.journal import Journal
 from palate.store.lookup import matching
+from palate.store.schema.columns import AnyText
 
 
 class Row(NamedTuple):
@@ -67,6 +68,8 @@ _FEW_ANSWERS: Final = 60
 
 def get(journal: Journal, kind: str, id: str) -> Row | None:
     """The row of this kind and id."""
+    if not _may_hold(kind, id):
+        return None
     with journal.reading() as connection:
         found = connection.execute(_EXACT[kind], {"id": id}).mappings().first()
     return None if found is None else Row(kind, id, dict(found))
@@ -92,6 +95,8 @@ def beginning(journal: Journal, start: str, most: int = 8) -> list[tuple[str, st
     with journal.reading() as connection:
         for kind, (table, name) in _TABLES.items():
             column = table.c[name]
+            if not _may_hold(kind, start):
+                continue
             # A range is what SQLite's index serves; the order of letters on a server is another matter.
             within = (
                 (column >= start) & (column < start[:-1] + chr(ord(start[-1]) + 1))
@@ -100,6 +105,12 @@ def beginning(journal: Journal, start: str, most: int = 8) -> list[tuple[str, st
             )
             found += [(kind, id) for id in connection.execute(select(column).where(within).limit(most)).scalars()]
     return found
+
+
+def _may_hold(kind: str, id: str) -> bool:
+    """Whether the column can hold it: PostgreSQL must not even be asked for a NUL where none is kept."""
+    table, column = _TABLES[kind]
+    return "\x00" not in id or isinstance(table.c[column].type, AnyText)
 
 
 def used(journal: Journal, person: str) -> bool:
