@@ -65,7 +65,7 @@ def _measured(lineage: Lineage, place: Path, seed: int) -> list[dict[str, Any]]:
     lines = sum(len(lineage.indices.of(id).judgements_J) for id in lineage.artefacts.datasets())  # type: ignore[union-attr]
     index_s = time.perf_counter() - begun
     plain = Plain(place)
-    clicks = random.Random(seed).sample(plain.uids, CLICKS)
+    clicks = random.Random(seed).sample(list(plain.pairs), CLICKS)
     up(lineage, find(lineage, clicks[-1]))  # warm
     times, told = [], {}
     for uid in clicks:
@@ -132,13 +132,14 @@ class Plain:
     def __init__(self, place: Path) -> None:
         self.place = place
         with sqlite3.connect(place / "palate.db") as database:
-            self.uids = [uid for (uid,) in database.execute("SELECT uid FROM judgement ORDER BY seq")]
+            self.pairs = dict(database.execute("SELECT uid, comparison FROM judgement ORDER BY seq"))
             self.releases = database.execute("SELECT id, policy FROM release ORDER BY seq").fetchall()
         database.close()
         self.manifests = {
             path.parent.name: json.loads(path.read_text()) for path in (place / "artefacts").glob("*/manifest.json")
         }
         self.datasets = [id for id, told in self.manifests.items() if told["kind"] == "dataset"]
+        self._told: dict[str, tuple[_Roles, set[str], set[str]]] = {}
 
     def lines(self, dataset: str, name: str) -> Iterator[dict[str, Any]]:
         """The rows of one of a dataset's files."""
@@ -147,42 +148,43 @@ class Plain:
             with path.open() as handle:
                 yield from map(json.loads, handle)
 
-    def roles(self, dataset: str, wanted: set[str]) -> _Roles:
-        """What became of some judgements in a dataset; `held` too where it holds their pair and not them."""
-        with sqlite3.connect(self.place / "palate.db") as database:
-            pairs = dict(database.execute("SELECT uid, comparison FROM judgement")) if wanted else {}
-        database.close()
+    def told(self, dataset: str) -> tuple[_Roles, set[str], set[str]]:
+        """What became of each judgement that a dataset holds, the pairs that have a row, and all pairs."""
+        if dataset not in self._told:
+            self._told[dataset] = self._read(dataset)
+        return self._told[dataset]
+
+    def _read(self, dataset: str) -> tuple[_Roles, set[str], set[str]]:
         split: dict[str, str] = {}
         for name, role in (("train", "learned"), ("heldout", "measured")):
             split |= {line["comparison"]: role for line in self.lines(dataset, name)}
         unseen = {line["comparison"] for line in self.lines(dataset, "unseen_raters")}
-        shown = {line["id"] for line in self.lines(dataset, "comparisons")}
-        found = {uid: "held" for uid in wanted if pairs[uid] in shown}
-        said = list(self._of(dataset, unseen, {pairs[uid] for uid in wanted}))
-        inside = {line["rater"] for line in said if line["counted"]}
-        corrected = {line["supersedes"] for line in said}
-        last = {(line["comparison"], line["rater"]): line["uid"] for line in said if line["uid"] not in corrected}
-        for line in said:
-            if line["uid"] not in wanted or line["verdict"] not in ("first", "second", "tie"):
-                continue
-            pair, rater = line["comparison"], line["rater"]
+        found: _Roles = {}
+        apart = []
+        inside: set[str] = set()
+        corrected: set[str] = set()
+        for line in self.lines(dataset, "judgements"):
+            directed = line["verdict"] in ("first", "second", "tie")
+            found[line["uid"]] = split.get(line["comparison"], "held") if line["counted"] and directed else "held"
+            corrected.add(line["supersedes"])
             if line["counted"]:
-                found[line["uid"]] = split.get(pair, "held")
-            elif unseen and rater not in inside and pair in unseen and last.get((pair, rater)) == line["uid"]:
-                found[line["uid"]] = "measured"
-        return found
-
-    def _of(self, dataset: str, unseen: set[str], pairs: set[str]) -> Iterator[dict[str, Any]]:
-        """Judgements of some pairs; all, where raters were kept apart and one must know who."""
-        return (line for line in self.lines(dataset, "judgements") if unseen or line["comparison"] in pairs)
+                inside.add(line["rater"])
+            elif unseen:
+                apart.append((line["rater"], line["comparison"], line["uid"], directed))
+        # Raters of whom nothing counts were kept apart; their last word stands, where it is a row.
+        standing = [one for one in apart if one[0] not in inside and one[2] not in corrected]
+        last = {(rater, pair): (uid, directed) for rater, pair, uid, directed in standing}
+        found |= {uid: "measured" for (_, pair), (uid, directed) in last.items() if directed and pair in unseen}
+        return found, {*split, *unseen}, {line["id"] for line in self.lines(dataset, "comparisons")}
 
     def upward(self, clicks: list[str]) -> dict[str, tuple[_Roles, set[str]]]:
-        """Artefacts with roles, and releases, of each click."""
-        wanted = set(clicks)
+        """Artefacts with roles, and releases, of each click; `held` too where a dataset holds its pair alone."""
         found: dict[str, _Roles] = {uid: {} for uid in clicks}
         for dataset in self.datasets:
-            for uid, role in self.roles(dataset, wanted).items():
-                found[uid][dataset] = role
+            roles, _, shown = self.told(dataset)
+            for uid in clicks:
+                if uid in roles or self.pairs[uid] in shown:
+                    found[uid][dataset] = roles.get(uid, "held")
         return {uid: self._followed(roles) for uid, roles in found.items()}
 
     def _followed(self, roles: _Roles) -> tuple[_Roles, set[str]]:
@@ -216,11 +218,10 @@ class Plain:
         best: _Roles = {}
         pairs: set[str] = set()
         for dataset in sorted(whole & set(self.datasets)):
-            inside = {line["uid"] for line in self.lines(dataset, "judgements")}
-            for uid, role in self.roles(dataset, inside).items():
+            roles, rows, _ = self.told(dataset)
+            pairs |= rows
+            for uid, role in roles.items():
                 best[uid] = min(role, best.get(uid, role), key=_RANK.index)
-            for name in ("train", "heldout", "unseen_raters"):
-                pairs |= {line["comparison"] for line in self.lines(dataset, name)}
         return best, len(pairs)
 
 

@@ -3,14 +3,17 @@
 import json
 
 import pytest
+from transformers import set_seed
 
 import lineages
 import tiny_models
 from palate.cli.later import later
 from palate.cli.trace import trace
-from palate.core.artefacts import Manifest, Workspace, read_manifest
+from palate.core.artefacts import Manifest, Workspace, identify, read_manifest
 from palate.core.errors import ConfigError, DataError
 from palate.core.records import Comparison, Completion, Judgement, Prompt, Rater, Verdict
+from palate.models import load
+from palate.models.tokenizers import with_pad_token
 from palate.rounds import fresh
 from palate.rounds.lineage import Lineage
 from palate.rounds.resampled import ResampleConfig
@@ -53,8 +56,17 @@ def test_json_has_the_same_and_all_streams_every_row(project, capsys):
     uid, found, released = learned(slow)
     trace(uid, json=True, out=root)
     told = json.loads(capsys.readouterr().out)
-    assert {edge["node"]["id"] for edge in told["up"]["edges"] if edge["node"]["kind"] != "round"} == {*found, *released}
-    assert {edge["word"] for edge in told["down"]["edges"]} >= {"given by", "judges", "asks", "shows first", "written by"}
+    assert {edge["node"]["id"] for edge in told["up"]["edges"] if edge["node"]["kind"] != "round"} == {
+        *found,
+        *released,
+    }
+    assert {edge["word"] for edge in told["down"]["edges"]} >= {
+        "given by",
+        "judges",
+        "asks",
+        "shows first",
+        "written by",
+    }
     release = sorted(released)[0]
     (row,) = [one for one in slow.rows["release"] if one["id"] == release]
     best, _ = slow.held(row["policy"])
@@ -102,13 +114,28 @@ def _copy(source, folder):
         (folder / path.name).write_bytes(path.read_bytes())
 
 
+def _reward(root):
+    set_seed(0)
+    model, tokenizer = load.load_scalar(root / "tiny-0"), load.load_tokenizer(root / "tiny-0")
+    with_pad_token(model, tokenizer)
+    model.score.weight.data.normal_(std=0.3)
+    (root / "rm").mkdir()
+    load.save(root / "rm", model, tokenizer)
+    return root / "rm"
+
+
 def test_old_and_new_are_asked_again(judged, capsys):
     root, ids, prompts = judged
     settings = ResampleConfig(each=2, max_new_tokens=8, temperature=1.0)
-    reward = tiny_models.make_reward(root / "rm") if hasattr(tiny_models, "make_reward") else None
+    reward = _reward(root)
     later(ids[0], "stable", reward=reward, out=root, settings=settings)
-    folder = root / "artefacts" / capsys.readouterr().out.split("\n")[-2].rpartition("/")[2]
+    told = capsys.readouterr().out
+    assert "new less old, both fresh" in told
+    folder = root / "artefacts" / told.splitlines()[-1].rpartition("/")[2]
     manifest = read_manifest(folder)
+    assert manifest.inputs["reward"] == identify(reward)
+    gap = manifest.facts["new_less_old"]["value"]
+    assert gap == pytest.approx(manifest.facts["score_new"]["value"] - manifest.facts["score_old"]["value"])
     assert (manifest.inputs["old"], manifest.inputs["new"]) == tuple(ids)
     with Journal.open(root / "palate.db") as journal:
         lineage = Lineage(journal, Workspace(root))
@@ -117,6 +144,7 @@ def test_old_and_new_are_asked_again(judged, capsys):
             assert [one.liked for one in found.judged] == [True, False]
             assert len(found.old) == len(found.new) == 2
             assert {one.policy for one in found.old} == {ids[0]}
+            assert all(one.score is not None for one in (*found.judged, *found.old, *found.new))
             assert {one.policy for one in found.new} == {ids[1]}
     before = (folder / fresh.ANSWERS).read_bytes()
     later(ids[0], ids[1], out=root, reward=reward, settings=settings)  # found, not asked again

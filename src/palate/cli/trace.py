@@ -120,11 +120,11 @@ def _branches(start: str, edges: Iterable[Edge]) -> Iterator[str]:
 
 def _members(one: Members) -> Iterator[str]:
     many = {"feedback": "signals of feedback"}.get(one.kind, f"{one.kind}s")
-    yield f"  {one.count:,} {one.kind if one.count == 1 else many} {one.word}"
+    yield f"  {one.number:,} {one.kind if one.number == 1 else many} {one.word}"
     for node in one.first[:_NAMED]:
         yield f"    {_named(node)}"
-    if one.first and one.count > _NAMED:
-        yield f"    and {one.count - min(_NAMED, len(one.first)):,} more; --all prints them"
+    if one.first and one.number > _NAMED:
+        yield f"    and {one.number - min(_NAMED, len(one.first)):,} more; --all prints them"
 
 
 def _named(node: Node, *, short: bool = False) -> str:

@@ -23,6 +23,8 @@ VERDICTS: Final = {
     "first": "the first is better", "second": "the second is better", "tie": "about the same",
     "both_bad": "neither will do", "skip": "passed",
 }  # fmt: skip
+_TURNED: Final = {"first": "second", "second": "first"}
+"""What somebody saw who had the sides the other way round."""
 _STRENGTHS: Final = ("", "slightly", "", "clearly")
 SIGNALS: Final = {
     "up": "thumb up", "down": "thumb down", "none": "thumb taken back", "regenerate": "asked for another draft",
@@ -184,7 +186,8 @@ def _click(lineage: Lineage, row: Row, found: Became | None = None) -> Click:
 def _said(kind: str, row: Mapping[str, Any]) -> str:
     if kind == "judgement":
         how = _STRENGTHS[row["strength"]]
-        return VERDICTS[row["verdict"]] + (f", {how}" if how else "")
+        seen = _TURNED.get(row["verdict"], row["verdict"]) if row["swapped"] else row["verdict"]
+        return VERDICTS[seen] + (f", {how}" if how else "")
     if kind == "feedback":
         return SIGNALS[row["kind"]]
     return "ranked the answers" if kind == "ranking" else "wrote an answer"
@@ -200,7 +203,7 @@ def _seen(lineage: Lineage, row: Row) -> tuple[Prompt | None, list[tuple[Answere
         better = {"first": (1, 0), "second": (0, 1)}.get(said["verdict"], (0, 0))
         sides = list(zip((pair.row["first"], pair.row["second"]), better, strict=True))
         # As they lay before this person.
-        marks = {id: "your choice" if won else "" for id, won in (sides[::-1] if said["swapped"] else sides)}
+        marks = {id: "chosen" if won else "" for id, won in (sides[::-1] if said["swapped"] else sides)}
     elif row.kind == "feedback":
         marks = {said["completion"]: SIGNALS[said["kind"]]}
     elif row.kind == "ranking":
@@ -209,7 +212,7 @@ def _seen(lineage: Lineage, row: Row) -> tuple[Prompt | None, list[tuple[Answere
         ranks = zip(json.loads(slate.row["completions"]), json.loads(said["ranks"]), strict=True)
         marks = {id: f"rank {rank}" if rank else "not ranked" for id, rank in ranks}
     elif said["original"]:
-        marks = {said["original"]: "what you edited"}
+        marks = {said["original"]: "the original"}
     found = answers.find(journal, marks)
     shown = [
         (Answered(found[id].completion.text, found[id].completion.policy, None, False, id), mark)
@@ -217,7 +220,7 @@ def _seen(lineage: Lineage, row: Row) -> tuple[Prompt | None, list[tuple[Answere
         if id in found
     ]
     if row.kind == "written answer":
-        shown.append((Answered(said["text"], f"person:{said['rater']}"), "your text"))
+        shown.append((Answered(said["text"], f"person:{said['rater']}"), "the better text"))
     prompts = [found[id].prompt for id in marks if id in found]
     if prompts:
         return prompts[0], shown

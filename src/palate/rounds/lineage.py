@@ -57,7 +57,7 @@ class Members(NamedTuple):
     kind: str
     word: str
     """What they are to it, such as `shaped by`."""
-    count: int
+    number: int
     first: tuple[Node, ...] = ()
     """At most `FIRST` of them."""
 
@@ -111,6 +111,8 @@ class Lineage:
         self.workspace = workspace
         self.artefacts = Artefacts(workspace)
         self.indices = Indices(workspace, progress)
+        self.kept: dict[tuple[int, ...], tuple[Any, Any]] = {}
+        """What `lineage_held` has counted, with the indices it is of."""
 
     def notes(self) -> list[str]:
         """What cannot be told, because it cannot be read."""

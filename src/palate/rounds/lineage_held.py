@@ -20,6 +20,7 @@ from palate.rounds.lineage import FIRST, Lineage, Members, Node, shortened
 from palate.rounds.lineage_index import LEARNED, MEASURED, NO_ROW, NONE, Index, hashed, states_among
 
 _BLOCK: Final = 2_000
+_KEPT: Final = 64
 
 
 class Counts(NamedTuple):
@@ -41,7 +42,19 @@ class Counts(NamedTuple):
 
 def counts(lineage: Lineage, datasets: Sequence[str]) -> Counts:
     """What some datasets hold, each thing once."""
-    indices = [index for id in datasets if (index := lineage.indices.of(id)) is not None]
+    indices = [index for name in datasets if (index := lineage.indices.of(name)) is not None]
+    # An index that is read again is another object.
+    key = tuple(map(id, indices))
+    known = lineage.kept.get(key)
+    if known is None:
+        if len(lineage.kept) >= _KEPT:
+            lineage.kept.clear()
+        known = lineage.kept[key] = (_counted(indices), indices)
+    found: Counts = known[0]
+    return found
+
+
+def _counted(indices: Sequence[Index]) -> Counts:
     learned = _union(one.judgements_J[one.states_J == LEARNED] for one in indices)
     counted = _union(one.judgements_J[one.states_J <= MEASURED] for one in indices)
     every = _union(one.judgements_J for one in indices)

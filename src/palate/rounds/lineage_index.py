@@ -270,7 +270,7 @@ def _write(kept: Path, index: Index, facts: Mapping[str, Any]) -> None:
 def _read(kept: Path, lossless: bool) -> Index:
     # Mapped, not read: a look touches a few pages of a million rows.
     parts = (np.asarray(np.load(kept / f"{name}.npy", mmap_mode="r", allow_pickle=False)) for name in _PARTS)
-    return Index(*parts, lossless)  # type: ignore[misc]
+    return Index._make([*parts, lossless])
 
 
 class Indices:

@@ -115,7 +115,7 @@ def test_what_is_not_used_yet_says_so(app):
     journal = app.state.journal
     account, _ = mine(app, "rater")
     with journal.reading() as connection:
-        completion, prompt = connection.exec_driver_sql("SELECT id, prompt FROM completion LIMIT 1").one()
+        completion = connection.exec_driver_sql("SELECT id FROM completion LIMIT 1").scalar()
     feedback.add(journal, Feedback(uid="a/thumb?", completion=completion, kind="up", person=account.rater))
     rater = Visitor(app, "rater")
     assert "Not used yet" in rater.get("/later").text

@@ -93,7 +93,8 @@ def test_what_counted_is_what_changes_the_row(tmp_path):
                 changed = _votes(data, gone["comparison"]) != without(gone["comparison"])
                 assert changed == (state in ("learned", "measured")), (gone, state)
                 lineages_roles[state] += 1
-    assert lineages_roles["learned"] and lineages_roles["measured"] and len(lineages_roles) > 3
+    assert {"learned", "measured"} < set(lineages_roles)
+    assert len(lineages_roles) > 3
 
 
 def _votes(data, comparison):
@@ -181,5 +182,5 @@ def test_every_kind_can_be_traced(project):
         both = up(project, node), lineage_down.down(project, node)
         assert all(edge.node.line is not None for side in both for edge in side.edges)
         held = [one for one in both[1].members if one.first]
-        assert all(len(one.first) == min(one.count, 100) for one in held), node
+        assert all(len(one.first) == min(one.number, 100) for one in held), node
         list(lineage_down.stream(project, node))
