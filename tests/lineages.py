@@ -83,7 +83,8 @@ def frozen(journal, workspace, draw):
     """Datasets of the journal as it is now."""
     config = SnapshotConfig(
         heldout_fraction=draw.choice((0.0, 0.4)), heldout_raters=draw.choice((0.0, 0.4)), seed=draw.randrange(3),
-        minimum_judgements=draw.choice((1, 2)), models=draw.choice(("apart", "with")), sources=draw.choice(((), ("s",))),
+        minimum_judgements=draw.choice((1, 2)), models=draw.choice(("apart", "with")),
+        sources=draw.choice(((), ("s",))),
     )  # fmt: skip
     found = []
     if collect(journal, sources=config.sources, minimum=config.minimum_judgements, models=config.models).preferences:
@@ -120,7 +121,10 @@ def models(journal, workspace, draw, datasets):
             (
                 ("reward", "train reward", {"model": draw.choice(found), "data": draw.choice(datasets)}),
                 ("policy", "train sft", {"model": draw.choice(found), "data": draw.choice(datasets)}),
-                ("policy", "train ppo", {"reference": draw.choice(found), "reward": draw.choice(found), "data": draw.choice(datasets)}),
+                (
+                    "policy", "train ppo",
+                    {"reference": draw.choice(found), "reward": draw.choice(found), "data": draw.choice(datasets)},
+                ),
             )
         )  # fmt: skip
         manifest = Manifest(kind=kind, made_by=by, config={"seed": draw.random()}, inputs=inputs)
