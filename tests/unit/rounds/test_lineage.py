@@ -32,7 +32,7 @@ def roles_of(side):
     return found, named
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10_000))
 def test_walk_equals_brute_force(tmp_path_factory, seed):
     folder = tmp_path_factory.mktemp("project")
@@ -84,7 +84,7 @@ def test_what_counted_is_what_changes_the_row(tmp_path):
             data = freeze(journal, Workspace(folder), config)
             index = lineage_index.build(data)
             said = lineages.Slow(journal, Workspace(folder)).rows["judgement"]
-            for gone in random.Random(seed).sample(said, 12):
+            for gone in random.Random(seed).sample(said, 8):
                 others = [r for r in said if (r["comparison"], r["rater"]) == (gone["comparison"], gone["rater"])]
                 if len(others) > 1 and others[-1] is gone:
                     continue  # the one before takes its place, which may say the same
