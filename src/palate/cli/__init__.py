@@ -40,6 +40,8 @@ COMMANDS = {
     "constitutional": ("constitutional:constitutional", "Both stages of Constitutional AI, for a model folder."),
     "ab": ("ab:app", "Test one release against another on the people who use it."),
     "store": ("store:app", "Back up, restore, copy, migrate and check the journal."),
+    "trace": ("trace:trace", "What anything shaped, and what it came from, from a click to a release and back."),
+    "later": ("later:later", "Fresh answers of two policies to what people judged."),
     "train": ("train:app", "Train one stage on any local Hugging Face model folder."),
     "eval": ("eval:app", "What a policy is worth, whom it serves, and where it fails."),
     "influence": ("influence:influence", "What each judgement, rater or group did to a reward model."),

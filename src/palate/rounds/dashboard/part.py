@@ -10,11 +10,18 @@ from fastapi import APIRouter, FastAPI
 
 from palate.core.artefacts import Workspace
 from palate.pages.app import NavItem, Part
-from palate.rounds.dashboard import ab, releases, turns
+from palate.pages.app import EVERYBODY, LEADERS, NavItem, Part
+from palate.rounds.dashboard import ab, later, releases, trace, turns
 
 _HERE = Path(__file__).parent
-NAV: Final[tuple[NavItem, ...]] = (turns.NAV, releases.NAV, ab.NAV)
-_PAGES: Final[tuple[ModuleType, ...]] = (turns, releases, ab)
+NAV: Final[tuple[NavItem, ...]] = (
+    turns.NAV,
+    releases.NAV,
+    ab.NAV,
+    NavItem("Trace", "/trace", LEADERS),
+    NavItem("Your clicks", "/later", EVERYBODY),
+)
+_PAGES: Final[tuple[ModuleType, ...]] = (turns, releases, ab, trace, later)
 """Each has a `router`."""
 
 
@@ -30,5 +37,6 @@ def part(workspace: Workspace) -> Part:
 
     def prepare(app: FastAPI) -> None:
         app.state.workspace = workspace
+        app.state.lineage = Lineage(app.state.journal, workspace)
 
     return Part("rounds", router, NAV, templates=_HERE / "templates", static=_HERE / "static", prepare=prepare)

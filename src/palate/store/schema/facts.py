@@ -29,6 +29,7 @@ completion = Table(
     whole("finished"),
 )
 Index("completion_prompt", completion.c.prompt)
+Index("completion_policy", completion.c.policy)
 
 comparison = Table(
     "comparison",
@@ -41,6 +42,7 @@ comparison = Table(
     words("source"),
 )
 Index("comparison_source", comparison.c.source)
+Index("comparison_prompt", comparison.c.prompt)
 
 rater = Table("rater", metadata, number(), words("id", unique=True), words("kind"))
 """Group, languages and topics may change, and stand in `profile`."""

@@ -16,6 +16,8 @@ slate = Table(
     words("source"),
 )
 
+Index("slate_prompt", slate.c.prompt)
+
 ranking = Table(
     "ranking",
     metadata,

@@ -1,4 +1,4 @@
-"""Rounds, releases, A/B tests, and what an erasure has tainted."""
+"""Rounds, releases, A/B tests, what an erasure has tainted; and indexes by which lineage asks."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,6 +14,8 @@ def upgrade() -> None:
     _experiments()
     _table("taint", *_texts("artefact", "because", "receipt", "at"))
     op.create_index("taint_artefact", "taint", ["artefact"])
+    for table, column in (("completion", "policy"), ("comparison", "prompt"), ("slate", "prompt")):
+        op.create_index(f"{table}_{column}", table, [column])  # lineage asks by them
 
 
 def _rounds() -> None:

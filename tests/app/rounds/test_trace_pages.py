@@ -1,0 +1,170 @@
+"""The pages of the lineage: who sees what, and what stands on them."""
+
+import json
+import shutil
+
+import pytest
+
+import seeded
+from in_process import Visitor
+from palate.core.artefacts import Manifest, Workspace
+from palate.core.records import Completion, Feedback
+from palate.pages.app import Settings, create
+from palate.preferences.snapshot import SnapshotConfig, freeze
+from palate.rounds.dashboard.part import part
+from palate.store import feedback, people, releases, rows
+from palate.store.journal import Journal
+
+
+def put(workspace, kind, by, inputs, files=None, **facts):
+    def write(folder):
+        for name, text in (files or {}).items():
+            (folder / name).write_text(text)
+
+    manifest = Manifest(kind=kind, made_by=by, config={}, inputs=inputs, facts=facts)
+    return workspace.put(manifest, write).name
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A project in which people judged, a dataset was frozen, a policy learned from it and was released."""
+    root = tmp_path_factory.mktemp("project")
+    seeded.project(root / "palate.db", queued=5)
+    workspace = Workspace(root)
+    with Journal.open(root / "palate.db") as journal:
+        data = freeze(journal, workspace, SnapshotConfig(heldout_fraction=0.0)).name
+        reward = put(workspace, "reward", "train reward", {"data": data, "model": "folder-1"})
+        policy = put(workspace, "policy", "train ppo", {"reference": "folder-1", "reward": reward, "data": data})
+        release = releases.add(journal, policy, why="a test")
+        releases.point(journal, "stable", release.id)
+    return root, {"data": data, "reward": reward, "policy": policy, "release": release.id}
+
+
+@pytest.fixture
+def app(made, tmp_path):
+    shutil.copytree(made[0], tmp_path / "p")
+    with Journal.open(tmp_path / "p" / "palate.db") as journal:
+        settings = Settings(hosts=("testserver",))
+        yield create(journal, settings=settings, parts=[part(Workspace(tmp_path / "p"))])
+
+
+def mine(app, who, table="judgement"):
+    """Uids of an account's judgements."""
+    journal = app.state.journal
+    (account,) = [one for one in people.accounts(journal) if one.email == f"{who}@example.org"]
+    with journal.reading() as connection:
+        query = f"SELECT uid FROM {table} WHERE rater = '{account.rater}' ORDER BY seq"
+        return account, list(connection.exec_driver_sql(query).scalars())
+
+
+def counted(app, uids, data):
+    """The first of some judgements that counted in a dataset."""
+    lines = (app.state.workspace.path(data) / "judgements.jsonl").read_text().splitlines()
+    heard = {row["uid"] for row in map(json.loads, lines) if row["counted"] and row["verdict"] in ("first", "second")}
+    return next(uid for uid in uids if uid in heard)
+
+
+def test_a_lead_traces_a_click_and_searches(app, made):
+    _, uids = mine(app, "rater")
+    uid = counted(app, uids, made[1]["data"])
+    lead = Visitor(app, "lead")
+    page = lead.get(f"/trace/{uid}")
+    assert page.status_code == 200
+    for id in made[1].values():
+        assert id in page.text
+    assert lead.get(f"/trace?id={uid}").headers["location"] == f"/trace/{uid}"
+    assert "stable" in lead.get("/trace").text
+    for id in (*made[1].values(), "stable", made[1]["data"][:14]):
+        page = lead.get(f"/trace/{id}")
+        assert page.status_code == 200, id
+        assert "judgements" in page.text
+    missing = lead.get("/trace/nothing-like-it")
+    assert missing.status_code == 404
+    assert "Nothing here is named so" in missing.text
+
+
+def test_a_rater_sees_their_own_clicks_and_no_others(app, made):
+    _, own = mine(app, "rater")
+    lead_account, others = mine(app, "lead")
+    rater = Visitor(app, "rater")
+    uid = counted(app, own, made[1]["data"])
+    page = rater.get(f"/later/{uid}")
+    assert page.status_code == 200
+    assert made[1]["release"] in page.text
+    assert "/trace/" not in page.text  # that page is for leads
+    assert rater.get("/later").status_code == 200
+    assert rater.get("/trace").status_code == rater.get(f"/trace/{uid}").status_code == 403
+    theirs = others or [one for one in _all(app) if one not in own]
+    refused, unknown = rater.get(f"/later/{theirs[0]}"), rater.get("/later/nobody-clicked-this")
+    assert refused.status_code == unknown.status_code == 404
+    assert refused.text == unknown.text  # not even whether it is there
+    assert rater.get(f"/later?who={lead_account.rater}").status_code == 404
+    assert rater.get("/later?who=r-0").status_code == 404
+    lead = Visitor(app, "lead")
+    assert lead.get(f"/later/{uid}").status_code == 200
+    assert lead.get(f"/later?who={mine(app, 'rater')[0].rater}").status_code == 200
+    assert Visitor(app).get("/later").status_code == 303
+
+
+def _all(app):
+    with app.state.journal.reading() as connection:
+        return list(connection.exec_driver_sql("SELECT uid FROM judgement").scalars())
+
+
+def test_what_is_not_used_yet_says_so(app):
+    journal = app.state.journal
+    account, _ = mine(app, "rater")
+    with journal.reading() as connection:
+        completion = connection.exec_driver_sql("SELECT id FROM completion LIMIT 1").scalar()
+    feedback.add(journal, Feedback(uid="a/thumb?", completion=completion, kind="up", person=account.rater))
+    rater = Visitor(app, "rater")
+    assert "Not used yet" in rater.get("/later").text
+    page = rater.get("/later/a%2Fthumb%3F")
+    assert page.status_code == 200
+    assert "Not used yet" in page.text
+    assert "There is no after yet" in page.text
+
+
+def test_before_and_after_with_fresh_answers(app, made):
+    workspace, journal = app.state.workspace, app.state.journal
+    _, own = mine(app, "rater")
+    uid = counted(app, own, made[1]["data"])
+    rater = Visitor(app, "rater")
+    with journal.reading() as connection:
+        query = (
+            "SELECT c.prompt, a.policy FROM judgement j JOIN comparison c ON c.id = j.comparison "
+            f"JOIN completion a ON a.id = CASE j.swapped WHEN 1 THEN c.second ELSE c.first END WHERE j.uid = '{uid}'"
+        )
+        prompt, old = connection.exec_driver_sql(query).one()
+    page = rater.get(f"/later/{uid}").text
+    assert f"palate later {old} {made[1]['policy']}" in page
+    after = Completion(prompt=prompt, text="an answer that the new one gave in a chat", policy=made[1]["policy"])
+    rows.add_completions(journal, [after])
+    sides = {
+        side: [{"text": f"{side} answer", "policy": id, "score": score, "liked": side == "judged", "completion": ""}]
+        for side, id, score in (("judged", old, 3.0), ("old", old, 1.0), ("new", made[1]["policy"], 2.0))
+    }
+    told = {"value": 1.0, "low": 0.4, "high": 1.6, "n": 9}
+    line = json.dumps({"prompt_id": prompt, **sides})
+    put(
+        workspace, "resampled", "later", {"old": old, "new": made[1]["policy"], "reward": made[1]["reward"]},
+        {"answers.jsonl": line + "\n"}, prompts=9, new_less_old=told, score_old=told, score_new=told, score_liked=told,
+    )  # fmt: skip
+    page = rater.get(f"/later/{uid}").text
+    for text in ("old answer", "new answer", "regression to the mean", "more than luck", after.text):
+        assert text in page
+
+
+def test_hostile_text_stays_text(app):
+    journal = app.state.journal
+    account, _ = mine(app, "rater")
+    with journal.reading() as connection:
+        prompt = connection.exec_driver_sql("SELECT prompt FROM completion LIMIT 1").scalar()
+    bad = Completion(prompt=prompt, text="<script>alert(1)</script>", policy="<b>p</b>")
+    rows.add_completions(journal, [bad])
+    feedback.add(journal, Feedback(uid="<i>", completion=bad.id, kind="note", person=account.rater, note="<script>x"))
+    for page in (Visitor(app, "rater").get("/later/%3Ci%3E"), Visitor(app, "lead").get("/trace/%3Ci%3E")):
+        assert page.status_code == 200
+        assert "<script>alert" not in page.text
+        assert "<script>x" not in page.text
+        assert "<b>p</b>" not in page.text
