@@ -9,9 +9,9 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 
 from palate.core.artefacts import Workspace
-from palate.pages.app import NavItem, Part
 from palate.pages.app import EVERYBODY, LEADERS, NavItem, Part
 from palate.rounds.dashboard import ab, later, releases, trace, turns
+from palate.rounds.lineage import Lineage
 
 _HERE = Path(__file__).parent
 NAV: Final[tuple[NavItem, ...]] = (
