@@ -30,8 +30,9 @@ class EvaluateConfig:
     """`[evaluate]`: how the new policy is held against the one before it."""
 
     judge: str = ""
-    """people, or a model that judges: a folder or an address. "" takes the reward model that the policy was trained
-    to please, which is no independent judge; a round without one asks people."""
+    """people, practice (the raters of the practice world), or a model that judges: a folder or an address. "" takes the
+    reward model that the policy was trained to please, which is no independent judge; a round without one asks
+    people."""
     count: int = 64
     """Held-out prompts."""
     samples: int = 1

@@ -77,5 +77,5 @@ def _plain(figure: Figure) -> dict[str, Any]:
 
 
 def _figure(told: Mapping[str, Any]) -> Figure:
-    ends = (math.nan if told[key] is None else float(told[key]) for key in ("value", "low", "high"))
-    return Figure(*ends, int(told["n"]))
+    value, low, high = (math.nan if told[key] is None else float(told[key]) for key in ("value", "low", "high"))
+    return Figure(value, low, high, int(told["n"]))

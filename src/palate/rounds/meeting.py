@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from palate.rounds.step import Context
 
 PEOPLE: Final = "people"
+PRACTICE: Final = "practice"
+"""People, whose part the raters of the practice world take at once."""
 NEW, BEFORE = "the new policy", "the one before"
 GROUP: Final = "group/"
 """Before a group's name, its win rate."""
@@ -65,7 +67,7 @@ def referee(context: Context) -> Referee | None:
     """
     named = context.project.evaluate.judge
     reward = pursued(context)
-    if named == PEOPLE or (not named and reward is None):
+    if named in (PEOPLE, PRACTICE) or (not named and reward is None):
         return None
     if not named and reward is not None:
         id = identify(reward)
@@ -96,7 +98,7 @@ def held(context: Context) -> Met:
     met = contest.meet(sides, prompts, answering, context.workspace, context.progress)
     judging = referee(context)
     if judging is None:
-        found, _ = contest.by_people(met, sides, answering, context.journal, wanted=config.judgements)
+        found = _by_people(context, met, sides, answering)
         settings: Mapping[str, Any] = {"people": config.judgements}
     else:
         settings = judging.settings
@@ -111,6 +113,21 @@ def held(context: Context) -> Met:
     kept = contest.keep(found, sides, answering, context.workspace, judge=settings, inputs=inputs)
     measured = _told(context, found, judging, kept).with_(_groups(context, met, sides, answering, judging))
     return Met(measured, 0, pairs)
+
+
+def _by_people(
+    context: Context, met: Mapping[Two, Sequence[Match]], sides: Sequence[Side], answering: ContestConfig
+) -> Contest:
+    """What people have said so far; in a practice project, their stand-ins say it now."""
+    project = context.project
+    wanted = project.evaluate.judgements
+    found, _ = contest.by_people(met, sides, answering, context.journal, wanted=wanted)
+    stand_ins = PRACTICE in (project.evaluate.judge, "" if project.evaluate.judge else project.collect.raters)
+    if found.open and stand_ins:
+        (some,) = met.values()
+        context.judges["collect"](context, contest.source(sides, answering, some))
+        found, _ = contest.by_people(met, sides, answering, context.journal, wanted=wanted)
+    return found
 
 
 def _side(name: str, folder: Path, config: EvaluateConfig) -> Side:
