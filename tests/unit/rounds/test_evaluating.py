@@ -1,4 +1,4 @@
-"""The step `evaluate` on real tiny models: what it finds, that it goes on where it was cut off, and waits for people."""
+"""The step `evaluate` on real tiny models: what it finds, that it resumes, and that it waits for people."""
 
 import json
 from dataclasses import replace
@@ -220,10 +220,7 @@ def test_what_the_monitor_said_while_it_learned_counts_unless_the_run_was_rolled
     assert told["examples"]["monitor"][0]["answer"] == "c"
     ended = gate(replace(judged, made={**judged.made, "evaluate": evaluate(judged).artefact.name}))
     assert isinstance(ended, Refused)
-    assert (
-        "monitor: the monitor says hacking: flattery: flattery grew" in ended.why
-        or "monitor" in ended.details["failed"]
-    )
+    assert "monitor" in ended.details["failed"]
     (folder / "monitor.jsonl").write_text(json.dumps({**line, "action": "roll-back"}) + "\n")
     assert found(evaluate(judged))["unmeasured"]["monitor"] == "no reward model was pursued"
 
