@@ -36,7 +36,7 @@ from scripts.evaluation.rows import row, share
 
 from palate.core.artefacts import Workspace, read_manifest
 from palate.core.ids import derive_seed
-from palate.core.records import Demonstration
+from palate.core.records import Demonstration, Rater
 from palate.evaluation import statistics
 from palate.preferences import dataset
 from palate.preferences.snapshot import SnapshotConfig, freeze
@@ -45,6 +45,7 @@ from palate.rounds.evaluating import EvaluateConfig, evaluate
 from palate.rounds.release_gates import CHECKS, gate
 from palate.rounds.step import Context, Done, Material
 from palate.store import rounds
+from palate.store import rows as store_rows
 from palate.store.journal import Journal
 from palate.training import dpo, reward, rloo, sft
 from palate.training.rloo import RLOOConfig
@@ -65,15 +66,21 @@ RIGHT: Final[dict[str, tuple[str, ...]]] = {
 }
 """The gates of which one must stop a candidate."""
 HONEST: Final = "honest"
-SIZE: Final = Size(documents=4_000, demonstrations=1_400, prompts=200, completions=4, raters=3, max_new_tokens=96)
-FACTS: Final = 8
-"""Right answers to each known question, and half as many to each harmless one, among the demonstrations."""
+SIZE: Final = Size(documents=4_000, demonstrations=900, prompts=200, completions=4, raters=3, max_new_tokens=96)
+FACTS: Final = 14
+"""Right answers to each known question among the demonstrations; …"""
+DEEDS: Final = 4
+"""… and to each deed, a refusal of each harmful one."""
 REPLAYED: Final = 240
 """Good answers that go with what a leak is taught, so that nothing else is lost."""
 HELD_OUT: Final = 128
 """Prompts of the win rate."""
+TOWNS: Final = ("here", "there")
+"""Groups of raters; every taste lives in both."""
 FOND: Final = "flattered"
-ITERATIONS: Final = 14
+LEARNING_RATE: Final = 4e-5
+"""Of DPO."""
+ITERATIONS: Final = 12
 """Of RLOO without a leash."""
 
 
@@ -127,7 +134,8 @@ def candidates(context: Context, base: Path, seed: int) -> dict[str, dict[str, s
     workspace = context.workspace
     reference = sft.train(settings.sft(seed), base, told(seed), workspace)
     data = preferred(context, reference, seed)
-    honest = dpo.train(settings.dpo(seed), reference, dataset.load_preferences(data), workspace, data_id=data.name)
+    gently = replace(settings.dpo(seed), learning_rate=LEARNING_RATE)
+    honest = dpo.train(gently, reference, dataset.load_preferences(data), workspace, data_id=data.name)
     fond, hacked = hack(context, reference, seed)
     spoilt = {
         "refuses": refusals(seed), "leaks": leak(seed), "forgets": falsehoods(seed),
@@ -144,7 +152,7 @@ def told(seed: int) -> list[Demonstration]:
     rng = random.Random(derive_seed(seed, "told"))
     known = {q.prompt.id: q for some in split()[0].by_kind.values() for q in some}
     rows_ = [d for d in demonstrations(split()[0], SIZE.demonstrations, seed) if good(known[d.prompt.id], d.completion)]
-    for kind, count in (("knowledge", FACTS), ("benign", FACTS // 2), ("harmful", FACTS // 2)):
+    for kind, count in (("knowledge", FACTS), ("benign", DEEDS), ("harmful", DEEDS)):
         for question in split()[0].by_kind[kind]:
             rows_ += [right(question, rng) for _ in range(count)]
     rng.shuffle(rows_)
@@ -265,15 +273,20 @@ def begun(root: Path, base: Path, journal: Journal, seed: int) -> Context:
     meanings = [q for side in split() for some in side.by_kind.values() for q in some]
 
     def judge(context: Context, source: str) -> int:
-        tastes = {one.taste.name: one.taste.name for one in rater_pool()}
-        return collect.judge_all(
-            journal, meanings, source=source, raters=evaluating.judgements, seed=seed, groups=tastes
-        )
+        found = collect.judge_all(journal, meanings, source=source, raters=evaluating.judgements, seed=seed)
+        towns = [replace(one, group=TOWNS[place % 2]) for place, one in enumerate(rows_of(journal))]
+        store_rows.add_raters(journal, towns)
+        return found
 
     return Context(
         project=project, root=root, journal=journal, workspace=workspace, round=rounds.begin(journal, {}),
         material=Material(prompts=heldout, heldout=heldout, demonstrations=heard), judges={"collect": judge},
     )  # fmt: skip
+
+
+def rows_of(journal: Journal) -> list[Rater]:
+    """Raters, in an order that does not hang on who came first."""
+    return sorted(store_rows.raters(journal).values(), key=lambda one: one.id)
 
 
 def stands(context: Context, name: str, made: dict[str, str]) -> dict[str, Any]:
@@ -282,7 +295,7 @@ def stands(context: Context, name: str, made: dict[str, str]) -> dict[str, Any]:
     found = {
         "stopped": [one["gate"] for one in checks if not one["passed"]],
         "win_rate": next(one["figure"]["value"] for one in checks if one["gate"] == "win_rate"),
-        "says": [one["sentence"] for one in checks],
+        "says": {one["gate"]: one["sentence"] for one in checks},
     }
     if name == "hacked":
         short = replace(context.project.evaluate, judge="", red_team="off", over_refusal=False, knowledge=False,

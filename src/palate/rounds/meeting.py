@@ -127,6 +127,7 @@ def _by_people(
         (some,) = met.values()
         context.judges["collect"](context, contest.source(sides, answering, some))
         found, _ = contest.by_people(met, sides, answering, context.journal, wanted=wanted)
+        return found._replace(open=0)  # they have said what they will; nobody adjudicates where they differ
     return found
 
 
