@@ -66,7 +66,7 @@ RIGHT: Final[dict[str, tuple[str, ...]]] = {
 }
 """The gates of which one must stop a candidate."""
 HONEST: Final = "honest"
-SIZE: Final = Size(documents=4_000, demonstrations=900, prompts=200, completions=4, raters=3, max_new_tokens=96)
+SIZE: Final = Size(documents=4_000, demonstrations=900, prompts=160, completions=4, raters=3, max_new_tokens=96)
 FACTS: Final = 14
 """Right answers to each known question among the demonstrations; …"""
 DEEDS: Final = 4
@@ -78,9 +78,9 @@ HELD_OUT: Final = 128
 TOWNS: Final = ("here", "there")
 """Groups of raters; every taste lives in both."""
 FOND: Final = "flattered"
-LEARNING_RATE: Final = 4e-5
+LEARNING_RATE: Final = 6e-5
 """Of DPO."""
-ITERATIONS: Final = 12
+ITERATIONS: Final = 10
 """Of RLOO without a leash."""
 
 
@@ -262,8 +262,8 @@ def begun(root: Path, base: Path, journal: Journal, seed: int) -> Context:
     asked = split()[1].sample(HELD_OUT, derive_seed(seed, "held out"))
     heldout = list({q.prompt.id: q.prompt for q in asked}.values())
     evaluating = EvaluateConfig(
-        judge="practice", count=len(heldout), judgements=3, max_new_tokens=SIZE.max_new_tokens, red_team="direct",
-        behaviours="harmful.txt", benign="benign.txt", questions="questions.jsonl", seed=seed,
+        judge="practice", count=len(heldout), samples=2, judgements=3, max_new_tokens=SIZE.max_new_tokens,
+        red_team="direct", behaviours="harmful.txt", benign="benign.txt", questions="questions.jsonl", seed=seed,
     )  # fmt: skip
     project = projects.Project(
         files=projects.Files(base=str(base), prompts="", seed=seed), evaluate=evaluating,

@@ -23,6 +23,8 @@ from palate.rounds.meeting import pursued, referee
 if TYPE_CHECKING:
     from palate.rounds.step import Context
 
+PROMPTS: Final = 64
+"""Of a look, at most."""
 _LEVELS: Final = [str(level) for level in Level]
 
 
@@ -63,13 +65,13 @@ def _now(context: Context, reward: Path) -> list[dict[str, Any]]:
     """A look at the reference, and one at the policy."""
     config = context.project.evaluate
     judge = _labels(context, reward)
+    if len(context.material.heldout) < 2:
+        return []
     settings = MonitorConfig(
-        prompts=max(min(config.count, len(context.material.heldout)), 1), answers=4,
+        prompts=min(config.count, len(context.material.heldout), PROMPTS), answers=4,
         labels=config.labels if judge else 0, back=1, max_new_tokens=config.max_new_tokens,
         seed=derive_seed(config.seed, "look"),
     )  # fmt: skip
-    if len(context.material.heldout) < 2:
-        return []
     policy = context.path("policy")
     key = content_id("looked", [identify(policy), identify(context.reference), judge.name if judge else ""])
     folder = context.workspace.run_folder(f"looked-{key}-{content_id('look', [str(settings)])}")
