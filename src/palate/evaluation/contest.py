@@ -153,15 +153,22 @@ def by_people(
     Doing it again asks nothing twice.
     """
     writers = {one.name: _writer(one, config) for one in sides}
+    by_name = {one.name: one for one in sides}
     shown = {}
     for (ours, theirs), some in met.items():
-        asked = [writers[ours].id, writers[theirs].id, asdict(config), [match.prompt.id for match in some]]
-        source = f"winrate:{content_id('winrate', asked)}"
-        shown[ours, theirs] = people.lay_out(some, writers[ours], writers[theirs], source=source, seed=config.seed)
+        from_ = source([by_name[ours], by_name[theirs]], config, some)
+        shown[ours, theirs] = people.lay_out(some, writers[ours], writers[theirs], source=from_, seed=config.seed)
     new = sum(people.put_into_queue(journal, some, wanted=wanted, priority=priority) for some in shown.values())
     heard = {two: people.hear(journal, some) for two, some in shown.items()}
     found = _contest({two: one.judged for two, one in heard.items()}, twice=False)
     return found._replace(open=sum(one.open for one in heard.values())), new
+
+
+def source(two: Sequence[Side], config: ContestConfig, some: Sequence[Match]) -> str:
+    """Of the comparisons that people are shown of two sides' matches, as the journal has it."""
+    writers = [_writer(one, config).id for one in two]
+    asked = [*writers, asdict(config), [match.prompt.id for match in some]]
+    return f"winrate:{content_id('winrate', asked)}"
 
 
 def keep(

@@ -11,6 +11,7 @@ from palate.core.artefacts import Workspace
 from palate.core.constitutions import Constitution
 from palate.core.progress import SILENT, Progress
 from palate.core.records import Demonstration, Prompt
+from palate.rounds.meeting import Referee
 from palate.rounds.project import Project
 from palate.store.journal import Journal
 from palate.store.rounds import Round
@@ -89,6 +90,8 @@ class Context:
     """Rounds before this one, the first one first."""
     judges: Mapping[str, Judges] = field(default_factory=dict)
     """Who judges in place of people: `collect` all of it, `judge` what people have left open."""
+    judge: Referee | None = None
+    """Who compares answers in the evaluation, where `[evaluate] judge` names a model."""
     progress: Progress = SILENT
     options: RolloutOptions = field(default_factory=RolloutOptions)
 
