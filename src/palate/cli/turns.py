@@ -13,6 +13,7 @@ from palate.core.errors import ConfigError, MissingArtefact
 from palate.core.ids import derive_seed
 from palate.preferences import dataset
 from palate.rounds import machine
+from palate.rounds.meeting import Referee
 from palate.rounds.project import PEOPLE, PRACTICE, Project, read
 from palate.rounds.step import Context, Judges, Material
 from palate.store import rounds
@@ -47,7 +48,7 @@ def context(
     """
     made = Context(
         project=settings, root=out, journal=journal, workspace=Workspace(out), round=round_,
-        material=material(settings, out), judges=judges(settings), progress=Live(),
+        material=material(settings, out), judges=judges(settings), judge=referee(settings), progress=Live(),
         options=options or RolloutOptions(),
     )  # fmt: skip
     return machine.taken_up(made) if round_.id else made
@@ -103,6 +104,16 @@ def judges(settings: Project) -> dict[str, Judges]:
     if settings.judge:
         found["judge"] = model(settings.judge)
     return found
+
+
+def referee(settings: Project) -> Referee | None:
+    """Who judges the evaluation, where a model is named."""
+    if settings.evaluate.judge in ("", PEOPLE, PRACTICE):
+        return None
+    from palate.cli.judges import chosen
+
+    found = chosen(settings.evaluate.judge)
+    return Referee(found.judge, found.settings, found.inputs)
 
 
 def practice(context: Context, source: str) -> int:
