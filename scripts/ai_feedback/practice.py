@@ -21,9 +21,9 @@ Arms: TypeAlias = Callable[[Path, int, Path, Size, Any], list[Any]]
 """Arms of one seed, each a named tuple: from a folder, a seed, an SFT model, the world's size, and amounts."""
 
 
-def of_seeds(name: str, arms: Arms, amounts: Any, seed: int) -> list[list[list[Any]]]:
-    """What each seed's arms came to, as lists of their fields."""
-    seeds = [derive_seed(seed, "practice arms", number) % 10_000 for number in range(SEEDS)]
+def of_seeds(name: str, arms: Arms, amounts: Any, seed: int, label: str = "practice arms") -> list[list[list[Any]]]:
+    """What each seed's arms came to, as lists of their fields; with another label, of other seeds."""
+    seeds = [derive_seed(seed, label, number) % 10_000 for number in range(SEEDS)]
     with ProcessPoolExecutor(2) as pool:
         return list(pool.map(partial(run, name, arms, amounts), seeds))
 

@@ -21,6 +21,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads do not survive a fork
 
 import json
 import random
+import re
 import shutil
 import signal
 import tempfile
@@ -31,11 +32,12 @@ from typing import Any, Final, NamedTuple
 
 import torch
 from scripts.evaluation.rows import row, share
+from scripts.rounds.open_gates import opened
 
 from palate.cli import init, round, turns
 from palate.core import artefacts
 from palate.core.artefacts import MANIFEST, read_manifest
-from palate.core.ids import derive_seed, file_id
+from palate.core.ids import content_id, derive_seed, file_id
 from palate.evaluation.statistics import mean
 from palate.rounds import machine
 from palate.rounds.turn import look
@@ -43,6 +45,7 @@ from palate.store import judgements, rounds, rows
 from palate.world.trials.kills import Ended, fork
 
 RANDOM: Final = 20
+MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(\+00:00|Z)?")
 PLACES: Final = ("before a note", "after a note", "before a manifest", "before a name", "after a name")
 """Where a process can be ended: around each line of a round in the journal, and inside each artefact's writing."""
 
@@ -86,8 +89,7 @@ def trials(folder: Path, seed: int, *, most: int = 0) -> Iterator[Trial | float]
     """
     fresh = folder / "fresh"
     init.init(fresh, practice=True, size="tiny", seed=seed)
-    text = (fresh / "palate.toml").read_text(encoding="utf-8") + '\n[gate]\nwin_rate = 0.0\nmonitor = "off"\n'
-    (fresh / "palate.toml").write_text(text, encoding="utf-8")
+    opened(fresh, red_team='"direct"', over_refusal="false", knowledge="false", look="false")
     peace, began = copied(fresh, folder / "peace"), time.monotonic()
     ended = fork(lambda: start(peace))
     if ended.code:
@@ -162,11 +164,18 @@ def left_by(root: Path) -> dict[str, Any]:
         }
     for id in sorted({id for id in turn.made.values() if id}):
         folder = root / "artefacts" / id
-        files = {p.name: file_id(p) for p in sorted(folder.rglob("*")) if p.is_file() and p.name != MANIFEST}
+        files = {p.name: timeless(p) for p in sorted(folder.rglob("*")) if p.is_file() and p.name != MANIFEST}
         manifest = read_manifest(folder)
         facts = {name: value for name, value in manifest.facts.items() if name != "time_s"}
         told[id] = [files, json.loads(json.dumps([dict(manifest.config), dict(manifest.inputs), facts]))]
     return told
+
+
+def timeless(path: Path) -> str:
+    """Id of a file's content without moments: when a judgement was made is no part of what it says."""
+    if path.suffix not in (".jsonl", ".md", ".json"):
+        return file_id(path)
+    return content_id("file", MOMENT.sub("", path.read_text(encoding="utf-8")))
 
 
 class _Counter:

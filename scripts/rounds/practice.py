@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from scripts.evaluation.rows import row
+from scripts.rounds.open_gates import opened
 
 from palate.cli import init, round, turns
 from palate.core.artefacts import Workspace, read_manifest
@@ -79,8 +80,8 @@ def measured(root: Path, seed: int) -> dict[str, Any]:
         size = Size()
         text = text.replace(f"count = {size.prompts}", f"count = {LATER}\nfirst = {FIRST}", 1)
         text = text.replace(f"iterations = {size.iterations}", f"iterations = {ITERATIONS}", 1)
-        text += '\n[gate]\nwin_rate = 0.0\nmonitor = "off"\n'  # all three are wanted, whatever they are worth
         (root / project.FILE).write_text(text, encoding="utf-8")
+        opened(root, red_team='"off"', over_refusal="false", knowledge="false", look="false")
     turned(root)
     settings, journal = turns.project(root)
     workspace = Workspace(root)
