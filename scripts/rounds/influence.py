@@ -22,8 +22,9 @@
 | `influence/mislabel_recall/labels_right` | how often a label that was not planted is right by gold, at natural noise |
 
 Reward models are those of `palate train reward --head pooled` (6 epochs, 2e-3, 64 prompts a step) on a transformer of
-30,000 parameters that read 3,000 answers; each learns from 1,500 comparisons (1,200 in `corr_full`) of answers of
-letters (`scripts.rounds.letters`), one judgement each. Held-out rows have the same noise, planted labels and inverted
+30,000 parameters that read 3,000 answers; each learns from 4,000 comparisons in 12 epochs where wrong labels are
+planted, from 1,500 where a rater is inverted, and from 1,200 in `corr_full`, of answers of letters
+(`scripts.rounds.letters`), one judgement each. Held-out rows have the same noise, planted labels and inverted
 rater among them. In `corr_full` 40 raters judge 10 to 50 each; 28 are careful, 8 throw coins and 4 are inverted; a
 judgement is taken out by a weight of 1e-9, which leaves the order of the rest as it was. Losses of a reward model are
 at the temperature of the whole one.
@@ -58,14 +59,15 @@ from palate.core.ids import derive_seed
 from palate.evaluation import charts
 from palate.evaluation.statistics import Figure, over_seeds
 
-WORLDS: Final = {"clear": 10, "natural": 12, "inverted": 12}
+WORLDS: Final = {"clear": 6, "natural": 8, "inverted": 12}
 _DRAWS: Final = 1000
 PICTURE: Final = Path(__file__).resolve().parents[2] / "docs" / "pictures" / "influence.svg"
 
 
 def figures(seed: int) -> list[dict[str, Any]]:
     """All rows; the same seed gives the same rows."""
-    planted = [(task, derive_seed(seed, "influence", task, n)) for task, count in WORLDS.items() for n in range(count)]
+    label = "influence, enough rows"
+    planted = [(task, derive_seed(seed, label, task, n)) for task, count in WORLDS.items() for n in range(count)]
     with ProcessPoolExecutor(2) as pool:
         parts = [pool.submit(removed, derive_seed(seed, "influence", "full"), part) for part in range(PARTS)]
         told = list(pool.map(look_at, planted))

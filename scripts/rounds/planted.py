@@ -20,7 +20,11 @@ from palate.rounds import effects
 from palate.rounds.effects import Lens
 
 RATERS: Final = 20
-COUNT: Final = 1500
+COUNT: Final = 4000
+"""Comparisons in which wrong labels are planted; …"""
+EPOCHS: Final = 12
+FEW: Final = 1500
+"""… and in which a contrary rater is."""
 PLANTED: Final = 0.05
 LOOKED: Final = 0.1
 CLEAR: Final = 1000.0
@@ -46,7 +50,7 @@ def look_at(task: tuple[str, int]) -> Told:
 
 def _clear(seed: int, workspace: Workspace) -> dict[str, float]:
     found, wrong = _with_planted(labelled(seed, Crowd([1.0] * RATERS, CLEAR), count=COUNT, held=HELD), seed)
-    lens = lens_of(found, workspace, seed)
+    lens = lens_of(found, workspace, seed, epochs=EPOCHS)
     told = effects.of_rows(lens)
     return {"surprise": _recall(told.surprise_M, wrong), "loss": _recall(told.loss_M, wrong)}
 
@@ -54,7 +58,7 @@ def _clear(seed: int, workspace: Workspace) -> dict[str, float]:
 def _natural(seed: int, workspace: Workspace) -> dict[str, float]:
     before = labelled(seed, Crowd([1.0] * RATERS), count=COUNT, held=HELD)
     found, wrong = _with_planted(before, seed)
-    lens = lens_of(found, workspace, seed)
+    lens = lens_of(found, workspace, seed, epochs=EPOCHS)
     told = effects.of_rows(lens)
     return {
         "surprise": _recall(told.surprise_M, wrong),
@@ -68,7 +72,7 @@ def _natural(seed: int, workspace: Workspace) -> dict[str, float]:
 def _inverted(seed: int, workspace: Workspace) -> dict[str, float]:
     who = int(np.random.default_rng(derive_seed(seed, "inverted")).integers(RATERS))
     care = [-1.0 if rater == who else 1.0 for rater in range(RATERS)]
-    found = labelled(seed, Crowd(care), count=COUNT, held=HELD)
+    found = labelled(seed, Crowd(care), count=FEW, held=HELD)
     lens = lens_of(found, workspace, seed)
     parts = [np.flatnonzero(found.rater_N == rater).tolist() for rater in range(RATERS)]
     harm = effects.of_changes(lens, [out_of(places) for places in parts]).loss_M

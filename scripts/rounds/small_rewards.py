@@ -24,9 +24,10 @@ POOLED: Final = RewardConfig(head="pooled", epochs=6, learning_rate=2e-3, batch_
 WHOLE: Final = RewardConfig(epochs=3, learning_rate=1e-3, batch_prompts=64, max_tokens=48)
 
 
-def lens_of(found: Labelled, workspace: Workspace, seed: int) -> Lens:
+def lens_of(found: Labelled, workspace: Workspace, seed: int, *, epochs: int = POOLED.epochs) -> Lens:
     """Train a reward model of these rows, and what influence sees of it."""
-    return view(reward.train(replace(POOLED, seed=1), base(found, workspace, seed), found.train, workspace), found)
+    config = replace(POOLED, seed=1, epochs=epochs)
+    return view(reward.train(config, base(found, workspace, seed), found.train, workspace), found)
 
 
 def view(folder: Path, found: Labelled) -> Lens:
