@@ -12,8 +12,8 @@ pytestmark = pytest.mark.browser
 
 OWNER_PAGES = (
     "/rate", "/rank", "/write", "/onboarding", "/coach", "/guideline", "/guideline/new", "/splits", "/checks",
-    "/findings", "/voice", "/queue", "/dashboard", "/releases", "/account", "/accounts", "/audit",
-    "/no/such/page",
+    "/findings", "/voice", "/queue", "/dashboard", "/rounds", "/releases", "/ab", "/trace", "/later", "/account",
+    "/accounts", "/audit", "/no/such/page",
 )  # fmt: skip
 RATER_PAGES = ("/rate", "/coach", "/guideline", "/account", "/onboarding/result", "/dashboard")
 STATES = {
