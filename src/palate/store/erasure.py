@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, insert, select
 
 from palate.core.errors import ConfigError
+from palate.core.ids import content_id
 from palate.core.pseudonyms import pseudonym
 from palate.store import audit, findings, schema, settings, standing
 from palate.store.journal import Journal
@@ -36,6 +37,10 @@ _ONE_BY_ONE = {"prompt": "id", "completion": "id", "comparison": "id", "slate": 
     "finding": "uid",
 }
 """What leaves a tombstone for each row, and the column that is hashed."""
+
+
+ANSWER: Final = "answer"
+"""The kind of the tombstones of answers, see `answer_id`."""
 
 
 class Receipt(NamedTuple):
@@ -90,14 +95,25 @@ def forget(journal: Journal, person: str, *, actor: str = "") -> Receipt:
         _close_accounts(eraser, who)
         standing.recount(connection, (judged | held) - doomed.comparisons, returned=True)
         eraser.tombstone("person", [who.name])
+        eraser.tombstone(ANSWER, sorted(answer_id(*one) for one in marks.answers))
         receipt = eraser.receipt(judged | doomed.comparisons, doomed.completions)
         renamed = unname(connection, Traces(marks), pseudonym(key, who.name, "gone"))
         audit.note(connection, actor, "forgot", receipt.id, deleted=receipt.deleted)
     return receipt._replace(renamed=renamed, left=scour(journal))
 
 
-def marks_of(journal: Journal, person: str) -> tuple[str, Marks]:
-    """What a person's rows and words can be recognised by, and the id that the receipt of their erasure will have.
+class Known(NamedTuple):
+    """Who is to be forgotten."""
+
+    name: str
+    """The pseudonym."""
+    receipt: str
+    """The id that the receipt will have."""
+    marks: Marks
+
+
+def known(journal: Journal, person: str) -> Known:
+    """The person, and what their rows and words can be recognised by; nothing is touched.
 
     Raises:
         DataError: nobody of this name is known.
@@ -106,7 +122,17 @@ def marks_of(journal: Journal, person: str) -> tuple[str, Marks]:
     with journal.reading() as connection:
         who = who_is(connection, person)
         doomed = doomed_with(connection, texts_of(connection, who.name))
-        return _receipt_id(connection, key, who), gather(connection, who, doomed)
+        return Known(who.name, _receipt_id(connection, key, who), gather(connection, who, doomed))
+
+
+def answer_id(prompt: str, text: str) -> str:
+    """By which an answer is recognised where nothing tells who gave it, as in a dataset of demonstrations.
+
+    Args:
+        prompt: Id.
+        text: Of the answer.
+    """
+    return content_id(ANSWER, [prompt, text])
 
 
 def expire(journal: Journal, days: float, *, actor: str = "") -> Receipt:

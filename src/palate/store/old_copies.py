@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from palate.core.errors import DataError, PalateError
-from palate.store import audit, erasure, migrating, opening, schema
+from palate.store import audit, erasure, migrating, opening, schema, settings
 from palate.store.journal import Journal
 from palate.store.marks import Marks
 
@@ -38,14 +39,16 @@ def known(journal: Journal, *folders: Path) -> list[Path]:
 
     Args:
         journal: The journal.
-        folders: Looked through to the ground, for copies that were made before anything was written down.
+        folders: Looked through to the ground, for copies that were made before anything was written down, or that
+            somebody moved; they are known by the key of the project's pseudonyms.
     """
+    key = settings.key(journal).hex()
     found = {Path(str(one.details["path"])) for one in audit.read(journal, most=100_000, action=BACKED_UP)}
     own = journal.path.resolve() if journal.dialect == "sqlite" else None
     if own is not None:
         found |= set(own.parent.glob(f"{own.name}.before-version-*"))
     for folder in folders:
-        found |= {path for path in databases(folder) if is_journal(path)}
+        found |= {path for path in databases(folder) if is_journal(path) and _key(path) == key}
     paths = {path.resolve() for path in found if not path.name.endswith(_BESIDE)}
     return sorted(paths - {own})
 
@@ -66,13 +69,23 @@ def is_journal(path: Path) -> bool:
     return int.from_bytes(head[68:72], "big") == schema.APPLICATION_ID
 
 
+def _key(path: Path) -> str:
+    """Of the pseudonyms in a copy, "" where it has none."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            row = connection.execute("SELECT value FROM setting WHERE key = ?", [settings.KEY]).fetchone()
+    except sqlite3.Error:
+        return ""
+    return str(json.loads(row[0])) if row else ""
+
+
 def marks(paths: list[Path], name: str) -> Iterator[Marks]:
     """What a person can be recognised by in copies that hold them and that can be opened as they are."""
     for path in paths:
         try:
             if path.is_file() and opening.version(path) == schema.VERSION:
-                with _opened(path) as copy:
-                    yield erasure.marks_of(copy, name)[1]
+                with Journal.open(path) as copy:
+                    yield erasure.known(copy, name).marks
         except (PalateError, OSError):
             continue
 
@@ -90,7 +103,7 @@ def erase(path: Path, name: str, *, actor: str = "") -> Copy:
     try:
         if 0 < opening.version(path) < schema.VERSION:
             migrating.file(path, lambda _: None)  # without another copy beside it
-        with _opened(path) as copy:
+        with Journal.open(path) as copy:
             left = erasure.forget(copy, name, actor=actor).left
     except DataError:
         return Copy(str(path), "not in it")
@@ -101,12 +114,10 @@ def erase(path: Path, name: str, *, actor: str = "") -> Copy:
     return Copy(str(path), "not reached" if left else "erased", "; ".join(left))
 
 
-def _opened(path: Path) -> Journal:
-    return Journal.open(path)
-
-
 def _one_file(path: Path) -> None:
     """Without a log beside it, as a backup is."""
+    if not is_journal(path):
+        return
     try:
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("PRAGMA journal_mode = DELETE")

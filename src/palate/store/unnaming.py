@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table, select, update
 
-from palate.store import schema
+from palate.store import schema, settings
 from palate.store.schema.columns import AnyText
 from palate.store.traces import Traces
 
@@ -28,7 +28,6 @@ _ACTORS: Final = ("actor", "author", "inviter")
 _SAID: Final = {"note", "why", "explanation"}
 """Columns, and keys of details, that hold words of whoever did it."""
 _OURS: Final = {("guideline", "text"), ("guideline", "id"), ("round", "id"), ("release", "id"), ("experiment", "id")}
-_SECRET: Final = "pseudonyms.key"
 
 
 def unname(connection: Connection, traces: Traces, alias: str) -> dict[str, int]:
@@ -57,7 +56,7 @@ def unname(connection: Connection, traces: Traces, alias: str) -> dict[str, int]
 
 def _clean(connection: Connection, table: Table, row: Mapping[str, Any], traces: Traces, alias: str) -> bool:
     """Change one row where it must be; whether it was."""
-    if row.get("key") == _SECRET:
+    if row.get("key") == settings.KEY:
         return False
     theirs = any(row.get(name) in traces.marks.names for name in _ACTORS)
     values = {}
