@@ -21,6 +21,7 @@ from palate.store import audit, findings, schema, settings, standing
 from palate.store.journal import Journal
 from palate.store.lookup import among, matching, stored
 from palate.store.marks import Marks, gather
+from palate.store.marks import standing as standing_answers
 from palate.store.scouring import scour
 from palate.store.traces import Traces
 from palate.store.unnaming import unname
@@ -95,7 +96,8 @@ def forget(journal: Journal, person: str, *, actor: str = "") -> Receipt:
         _close_accounts(eraser, who)
         standing.recount(connection, (judged | held) - doomed.comparisons, returned=True)
         eraser.tombstone("person", [who.name])
-        eraser.tombstone(ANSWER, sorted(answer_id(*one) for one in marks.answers))
+        answers = marks.answers - standing_answers(connection, marks.answers)
+        eraser.tombstone(ANSWER, sorted(answer_id(*one) for one in answers))
         receipt = eraser.receipt(judged | doomed.comparisons, doomed.completions)
         renamed = unname(connection, Traces(marks), pseudonym(key, who.name, "gone"))
         audit.note(connection, actor, "forgot", receipt.id, deleted=receipt.deleted)

@@ -43,6 +43,14 @@ _WORDS: Final[tuple[tuple[Table, str, str], ...]] = (
 )
 """What they wrote: the column of the text, and that of the person. Words of a consent are ours."""
 
+_LED: Final[tuple[tuple[Table, str, str], ...]] = (
+    (schema.check_item, "explanation", "author"),
+    (schema.voice, "note", "actor"),
+    (schema.release, "why", "actor"),
+    (schema.release_alias, "why", "actor"),
+)
+"""What they wrote as a lead: the column of the text, and that of their account."""
+
 
 class Marks(NamedTuple):
     """What is theirs."""
@@ -79,16 +87,28 @@ def gather(connection: Connection, who: Who, doomed: Doomed) -> Marks:
     texts = {row.text for row in gone} | set(_asked(connection, doomed.prompts, inside=True))
     for table, text, person in _WORDS:
         texts |= set(connection.execute(select(table.c[text]).where(table.c[person] == who.name)).scalars())
+    for table, text, account in _LED:
+        texts |= set(connection.execute(select(table.c[text]).where(table.c[account].in_(who.accounts))).scalars())
     texts = {text for text in texts if text.strip()}
     return Marks(
         names=frozenset({who.name, *who.accounts, *who.emails}),
         called=frozenset(who.called),
         ids=frozenset(ids),
         texts=frozenset(texts - _of_others(connection, who, doomed, texts)),
-        answers=frozenset((row.prompt, row.text) for row in gone),
+        answers=frozenset((row.prompt, row.text) for row in (*gone, *_written(connection, who))),
         judged=_judged(connection, who, doomed),
         rated=_rated(connection, who, doomed),
     )
+
+
+def standing(connection: Connection, answers: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those of some answers that are in the journal: after an erasure, somebody else gave the same."""
+    found: set[tuple[str, str]] = set()
+    prompts = {prompt for prompt, _ in answers}
+    for table in (schema.completion, schema.written_answer):
+        rows = matching(connection, select(table.c.prompt, table.c.text), table.c.prompt, prompts)
+        found |= {(row.prompt, row.text) for row in rows}
+    return found & set(answers)
 
 
 def both(one: Marks, other: Marks) -> Marks:
@@ -96,6 +116,11 @@ def both(one: Marks, other: Marks) -> Marks:
     judged, rated = ({**a, **b} for a, b in ((one.judged, other.judged), (one.rated, other.rated)))
     sets = (getattr(one, name) | getattr(other, name) for name in ("names", "called", "ids", "texts", "answers"))
     return Marks(*sets, judged=judged, rated=rated)
+
+
+def _written(connection: Connection, who: Who) -> list[Any]:
+    table = schema.written_answer
+    return list(connection.execute(select(table.c.prompt, table.c.text).where(table.c.rater == who.name)))
 
 
 def _asked(connection: Connection, prompts: Collection[str], *, inside: bool) -> Iterator[str]:

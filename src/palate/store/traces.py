@@ -21,6 +21,8 @@ from palate.store.marks import Marks
 ERASED: Final = "(erased)"
 LONG: Final = 16
 """Characters from which a text of theirs is looked for inside others."""
+_LINE: Final = 24
+"""Characters from which a line of such a text is looked for too."""
 _SURE: Final = 12
 """Characters from which an id is looked for under every key."""
 _WORD: Final = re.compile(r"[^\W_]+")
@@ -36,7 +38,9 @@ class Traces:
         self.marks = marks
         named = {form for name in marks.names for form in forms(name)}
         wanted = {one for one in named | marks.ids if len(one) >= _SURE}
-        wanted |= {one for one in marks.texts if len(one.strip()) >= LONG}
+        wanted |= {one.strip() for one in marks.texts if len(one.strip()) >= LONG}
+        # A log may have a text on several lines.
+        wanted |= {line.strip() for one in marks.texts for line in one.splitlines() if len(line.strip()) >= _LINE}
         # What somebody is called may be a word; two words are a name.
         wanted |= {one for one in marks.called if len(one) >= LONG or (" " in one.strip() and len(one) >= 8)}
         self._short = {one for one in marks.names | marks.ids if len(one) < _SURE}

@@ -3,6 +3,7 @@
 import contextlib
 import html
 import json
+import shutil
 import sqlite3
 from pathlib import Path
 from urllib.parse import quote
@@ -28,9 +29,16 @@ from palate.store.traces import Traces, forms
 SECRET = "the rater's own words, number 4711"
 
 
+@pytest.fixture(scope="module")
+def seeded_once(tmp_path_factory):
+    path = tmp_path_factory.mktemp("project") / "palate.db"
+    seeded.project(path, queued=6)
+    return path
+
+
 @pytest.fixture
-def journal(tmp_path):
-    seeded.project(tmp_path / "palate.db", queued=6)
+def journal(tmp_path, seeded_once):
+    shutil.copyfile(seeded_once, tmp_path / "palate.db")
     with Journal.open(tmp_path / "palate.db") as opened:
         yield opened
 
@@ -231,7 +239,8 @@ def test_who_is_cut_off_anywhere_goes_on(journal, workspace, made, tmp_path, mon
 def test_a_text_that_others_said_too_tells_nobody_apart(journal, workspace, made):
     """The same sentence by another rater, or an answer that a model gives to everybody."""
     prompt = list(rows.prompts(journal))[1]
-    demonstrations.add(journal, WrittenAnswer(uid="w2", prompt=prompt, text=SECRET, rater="somebody-else"))
+    other = next(j.rater for j in judgements.judgements(journal) if j.rater != made["me"])
+    demonstrations.add(journal, WrittenAnswer(uid="w2", prompt=prompt, text=SECRET, rater=other))
     (workspace.run_folder("r") / "samples.jsonl").write_text(lines({"completion": SECRET}))
     told = forgetting.forget(journal, workspace, made["me"])
     assert told["files"] == []
