@@ -137,9 +137,9 @@ def lived(journal: Journal, seed: int) -> Person:
     words: dict[str, str] = {}
     texts: list[str] = []
 
-    def said(field: str) -> str:
+    def said(field: str, before: str = "") -> str:
         words[field] = f"Canary{rng.getrandbits(60):015x} of {field}"
-        texts.append(f'Then "{words[field]}" & more.\nEnd.')
+        texts.append(f'{before}Then "{words[field]}" & more.\nEnd.')
         return texts[-1]
 
     version = guidelines.add(journal, "# What better means\n\n## Truth\n\nBe right.\n", author="lead")
@@ -204,7 +204,7 @@ def _chatted(journal: Journal, me: str, said: Any) -> None:
         chat = chats.create(journal, me, said(f"title {number}"))
         agreed = consents.say(journal, me, chat.id, given=True, text="May we keep this?")
         asked = Prompt.of(said(f"chat {number}"))
-        shown = [Completion(prompt=asked.id, text=f"You said {said(f'echo {number} {k}')}", policy="policy-1", sample=k)
+        shown = [Completion(prompt=asked.id, text=said(f"echo {number} {k}", "You said: "), policy="policy-1", sample=k)
                  for k in range(2)]  # fmt: skip
         rows.add_prompts(journal, [asked])
         rows.add_completions(journal, shown)
@@ -217,7 +217,7 @@ def _chatted(journal: Journal, me: str, said: Any) -> None:
             signal = Feedback(uid=f"canary-{kind}-{number}", completion=shown[0].id, kind=kind, person=me, value=value,
                               note=said(f"{kind} note {number}"), consent=agreed.id)  # fmt: skip
             feedback.add(journal, signal)
-    bad = Finding(prompt=Prompt.of(said("attack")), answer=f"Sure: {said('attacked')}", subject="policy-1",
+    bad = Finding(prompt=Prompt.of(said("attack")), answer=said("attacked", "Sure: "), subject="policy-1",
                   category="harm", found_by=me, note=said("finding"), better=said("better"))  # fmt: skip
     found = findings.add(journal, bad)
     findings.decide(journal, found.id, "confirmed", severity=2, actor="lead")

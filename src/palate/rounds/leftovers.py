@@ -25,7 +25,7 @@ RECEIPTS: Final = "receipts"
 OURS: Final = ("runs", "cache", "logs", QUARANTINE, RECEIPTS)
 """Folders whose files Palate writes."""
 _LINES: Final = (*LINES, ".log", ".txt", ".csv", ".tsv")
-_DATABASE: Final = (".db", ".sqlite", "-wal", "-shm", "-journal")
+_BESIDE: Final = ("-wal", "-shm", "-journal")
 
 
 class Leftover(NamedTuple):
@@ -62,7 +62,7 @@ def clear(leftover: Leftover, traces: Traces) -> None:
     if leftover.what == "checkpoints":
         shutil.rmtree(path, ignore_errors=True)
     elif leftover.what == "file":
-        for name in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))):
+        for name in (path, *(path.with_name(path.name + end) for end in _BESIDE)):
             name.unlink(missing_ok=True)
     elif leftover.what == "values":
         told = traces.without(json.loads(path.read_text(encoding="utf-8")))
@@ -95,10 +95,11 @@ def _files(workspace: Workspace) -> Iterator[Path]:
 def _look(path: Path, workspace: Workspace, traces: Traces) -> Leftover | None:
     parts = path.relative_to(workspace.root).parts
     ours = parts[0] in OURS or parts[0] == workspace.artefacts.name or path.suffix == ".log"
-    if path.name.endswith(_DATABASE):
+    if path.name.endswith(_BESIDE):
+        return None  # they go with their file
+    if old_copies.is_database(path):
         # An index of what stands elsewhere; journals and their copies are erased as what they are.
-        index = ours and path.suffix in (".db", ".sqlite") and not old_copies.is_journal(path)
-        return Leftover(path, "file", 1) if index else None
+        return Leftover(path, "file", 1) if ours and not old_copies.is_journal(path) else None
     if path.suffix in _LINES and ours:
         with path.open(encoding="utf-8", errors="replace") as handle:
             count = sum(1 for line in handle if traces.in_line(line))

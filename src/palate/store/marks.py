@@ -50,6 +50,12 @@ _LED: Final[tuple[tuple[Table, str, str], ...]] = (
     (schema.release_alias, "why", "actor"),
 )
 """What they wrote as a lead: the column of the text, and that of their account."""
+_TOLD: Final = (schema.audit, schema.round_step, schema.finding_step, schema.experiment_step)
+"""Facts with details, which say who did it and why."""
+SAID: Final = frozenset({"note", "why", "explanation"})
+"""Columns, and keys of details, that hold words of whoever did it."""
+WHO: Final = ("actor", "author", "inviter", "object")
+"""Columns, and keys of details, that name whoever did it, or whom it was done to."""
 
 
 class Marks(NamedTuple):
@@ -89,9 +95,11 @@ def gather(connection: Connection, who: Who, doomed: Doomed) -> Marks:
         texts |= set(connection.execute(select(table.c[text]).where(table.c[person] == who.name)).scalars())
     for table, text, account in _LED:
         texts |= set(connection.execute(select(table.c[text]).where(table.c[account].in_(who.accounts))).scalars())
+    names = frozenset({who.name, *who.accounts, *who.emails})
+    texts |= set(_reasons(connection, names))
     texts = {text for text in texts if text.strip()}
     return Marks(
-        names=frozenset({who.name, *who.accounts, *who.emails}),
+        names=names,
         called=frozenset(who.called),
         ids=frozenset(ids),
         texts=frozenset(texts - _of_others(connection, who, doomed, texts)),
@@ -121,6 +129,20 @@ def both(one: Marks, other: Marks) -> Marks:
 def _written(connection: Connection, who: Who) -> list[Any]:
     table = schema.written_answer
     return list(connection.execute(select(table.c.prompt, table.c.text).where(table.c.rater == who.name)))
+
+
+def is_of(row: Mapping[str, Any], names: Collection[str]) -> bool:
+    """Whether a row, or the details of one, says that a person did it or had it done to them."""
+    return any(row.get(key) in names for key in WHO if isinstance(row.get(key), str))
+
+
+def _reasons(connection: Connection, names: Collection[str]) -> Iterator[str]:
+    """What they gave as a reason, and what was given as one for what was done to them."""
+    for table in _TOLD:
+        for row in connection.execute(select(table)).mappings():
+            told = json.loads(row["details"]) if row["details"][:1] == "{" else {}
+            if is_of(row, names) or is_of(told, names):
+                yield from (value for key, value in told.items() if key in SAID and isinstance(value, str))
 
 
 def _asked(connection: Connection, prompts: Collection[str], *, inside: bool) -> Iterator[str]:

@@ -56,10 +56,14 @@ def known(journal: Journal, *folders: Path) -> list[Path]:
 def databases(folder: Path) -> Iterator[Path]:
     """Files of SQLite in a folder, and in those inside it."""
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.is_symlink() and path.stat().st_size >= 100:
-            with path.open("rb") as handle:
-                if handle.read(len(_MAGIC)) == _MAGIC:
-                    yield path
+        if path.is_file() and not path.is_symlink() and is_database(path):
+            yield path
+
+
+def is_database(path: Path) -> bool:
+    """Whether a file is one of SQLite."""
+    with path.open("rb") as handle:
+        return handle.read(len(_MAGIC)) == _MAGIC
 
 
 def is_journal(path: Path) -> bool:

@@ -5,7 +5,7 @@ that move leave their bytes behind in the old page, and what was deleted before 
 the file is written anew by VACUUM, and its log is emptied.
 
 PostgreSQL: VACUUM FULL writes every table, its indexes and its long texts anew; statistics, which hold samples of
-values, are taken anew and rewritten too. The server's own log is begun anew where the user may ask for that; segments
+values, are taken anew, dropped where a table is empty, and rewritten too. The server's own log is begun anew where the user may ask for that; segments
 of it that are kept for later are the administrator's (see docs/privacy.md).
 """
 
@@ -28,6 +28,16 @@ _READERS: Final = text(
     "AND backend_xmin IS NOT NULL AND xact_start < :began"
 )
 """Others who still see what was deleted, so that VACUUM must keep it."""
+
+_STALE: Final = text(
+    "SELECT format('ALTER TABLE %I ALTER COLUMN %I TYPE %s', c.relname, a.attname, "
+    "format_type(a.atttypid, a.atttypmod)) "
+    "FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid "
+    "JOIN pg_stats s ON s.schemaname = current_schema() AND s.tablename = c.relname AND s.attname = a.attname "
+    "WHERE c.oid = to_regclass(quote_ident(:name)) AND c.relpages = 0 "
+    "AND (s.histogram_bounds IS NOT NULL OR s.most_common_vals IS NOT NULL)"
+)
+"""Statistics of an empty table stay as they were: a column that is told its type again loses them."""
 
 
 def scour(journal: Journal, *, wait_s: float = engines.BUSY_S) -> tuple[str, ...]:
@@ -71,6 +81,9 @@ def _server(journal: Journal, wait_s: float) -> tuple[str, ...]:
                 left.append("somebody has been reading since before, and what they see was kept")
             for table in schema.metadata.sorted_tables:
                 _try(connection, f'VACUUM (FULL, ANALYZE) "{table.name}"', left)
+            for table in schema.metadata.sorted_tables:
+                for change in connection.execute(_STALE, {"name": table.name}).scalars().all():
+                    _try(connection, change, left)
             # A sample of values stands in here; only the owner of the database may rewrite it.
             _try(connection, "VACUUM FULL pg_catalog.pg_statistic", left)
             for statement in ("CHECKPOINT", "SELECT pg_switch_wal()", "CHECKPOINT"):

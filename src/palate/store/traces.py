@@ -24,7 +24,7 @@ LONG: Final = 16
 _LINE: Final = 24
 """Characters from which a line of such a text is looked for too."""
 _SURE: Final = 12
-"""Characters from which an id is looked for under every key."""
+"""Characters from which an id is looked for under every key; an address is, however short."""
 _WORD: Final = re.compile(r"[^\W_]+")
 _ESCAPE: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)")
 _OWN_KEYS: Final = frozenset({"uid", "rater", "person", "found_by", "author", "actor", "supersedes", "judge", "helper"})
@@ -37,13 +37,13 @@ class Traces:
     def __init__(self, marks: Marks) -> None:
         self.marks = marks
         named = {form for name in marks.names for form in forms(name)}
-        wanted = {one for one in named | marks.ids if len(one) >= _SURE}
+        wanted = {one for one in named | marks.ids if _is_sure(one)}
         wanted |= {one.strip() for one in marks.texts if len(one.strip()) >= LONG}
         # A log may have a text on several lines.
         wanted |= {line.strip() for one in marks.texts for line in one.splitlines() if len(line.strip()) >= _LINE}
         # What somebody is called may be a word; two words are a name.
         wanted |= {one for one in marks.called if len(one) >= LONG or (" " in one.strip() and len(one) >= 8)}
-        self._short = {one for one in marks.names | marks.ids if len(one) < _SURE}
+        self._short = {one for one in marks.names | marks.ids if not _is_sure(one)}
         self._anchors: dict[str, list[str]] = {}
         for one in wanted:
             folded = _fold(one)
@@ -85,7 +85,7 @@ class Traces:
             return name
         left = value
         for one in sorted(self.marks.names | self.marks.ids, key=len, reverse=True):
-            if len(one) >= _SURE:
+            if _is_sure(one):
                 left = re.sub(re.escape(one), name, left, flags=re.IGNORECASE)
         return ERASED if self.in_text(left) else left
 
@@ -112,6 +112,10 @@ def forms(name: str) -> Iterator[str]:
         yield base64.urlsafe_b64encode(raw).decode().rstrip("=")
         yield raw.hex()
         yield hashlib.sha256(raw).hexdigest()
+
+
+def _is_sure(name: str) -> bool:
+    return len(name) >= _SURE or "@" in name
 
 
 def _fold(text: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Table, select, update
 
 from palate.store import schema, settings
+from palate.store.marks import SAID, WHO, is_of
 from palate.store.schema.columns import AnyText
 from palate.store.traces import Traces
 
@@ -24,9 +25,6 @@ _TABLES: Final = (
 """Where people are named beside what they did."""
 _SOURCES: Final = (schema.comparison, schema.slate, schema.task)
 """Tables with a column `source`, which others name."""
-_ACTORS: Final = ("actor", "author", "inviter")
-_SAID: Final = {"note", "why", "explanation"}
-"""Columns, and keys of details, that hold words of whoever did it."""
 _OURS: Final = {("guideline", "text"), ("guideline", "id"), ("round", "id"), ("release", "id"), ("experiment", "id")}
 
 
@@ -58,7 +56,7 @@ def _clean(connection: Connection, table: Table, row: Mapping[str, Any], traces:
     """Change one row where it must be; whether it was."""
     if row.get("key") == settings.KEY:
         return False
-    theirs = any(row.get(name) in traces.marks.names for name in _ACTORS)
+    theirs = is_of(row, traces.marks.names)
     values = {}
     for column in table.columns:
         name, value = column.name, row[column.name]
@@ -75,21 +73,17 @@ def _clean(connection: Connection, table: Table, row: Mapping[str, Any], traces:
 
 def _left(name: str, value: str, traces: Traces, alias: str, theirs: bool) -> str:
     """What stays of a column's value."""
-    if theirs and name in _SAID:
+    if theirs and name in SAID:
         return ""
     if value[:1] in ("{", "["):
         try:
             told = json.loads(value)
         except ValueError:
             told = value
-        left = traces.without(_unsaid(told) if theirs else told, alias)
+        if isinstance(told, Mapping) and (theirs or is_of(told, traces.marks.names)):
+            told = {key: "" if key in SAID and isinstance(one, str) else one for key, one in told.items()}
+            value = json.dumps(told, ensure_ascii=False)
+        left = traces.without(told, alias)
         return value if left == told else left if isinstance(left, str) else json.dumps(left, ensure_ascii=False)
     # A column of an actor holds a name, however short it is.
-    return str(traces.without(value, alias, "actor" if name in (*_ACTORS, "object") else name))
-
-
-def _unsaid(told: Any) -> Any:
-    """Details without words of whoever did it."""
-    if isinstance(told, Mapping):
-        return {key: "" if key in _SAID and isinstance(value, str) else value for key, value in told.items()}
-    return told
+    return str(traces.without(value, alias, "actor" if name in WHO else name))
