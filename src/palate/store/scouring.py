@@ -4,9 +4,9 @@ SQLite: `secure_delete` overwrites what is deleted while it is on, and no more t
 that move leave their bytes behind in the old page, and what was deleted before it was turned on stays in free pages. So
 the file is written anew by VACUUM, and its log is emptied.
 
-PostgreSQL: VACUUM FULL writes every table, its indexes and its long texts anew; statistics, which hold samples of
-values, are taken anew, dropped where a table is empty, and rewritten too. The server's own log is begun anew where the user may ask for that; segments
-of it that are kept for later are the administrator's (see docs/privacy.md).
+PostgreSQL: VACUUM FULL writes every table, its indexes and its long texts anew. Statistics, which hold samples of
+values, are taken anew, dropped where a table is empty, and rewritten too. The server's own log is begun anew where the
+user may ask for that; segments of it that are kept for later are the administrator's (see docs/privacy.md).
 """
 
 from __future__ import annotations
