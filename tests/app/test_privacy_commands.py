@@ -55,19 +55,34 @@ def test_a_person_sees_what_is_held_and_is_forgotten_with_a_receipt(project):
     assert "nothing was erased yet" in asked.stderr
     assert f"{len(mine['judgement'])} judgement" in asked.stderr
 
+    assert policy in asked.stdout
+    datasets = {path.name for path in (folder / "artefacts").iterdir()} - {policy}
+    assert all((folder / "artefacts" / id / "manifest.json").is_file() for id in datasets)
+
     done = palate("forget", rater, "--yes", cwd=folder)
     assert done.returncode == 0, done.stderr
-    tainted = {line.split()[0] for line in done.stdout.splitlines() if line.startswith("  ")}
-    assert policy in tainted
-    assert {path.name for path in (folder / "artefacts").iterdir()} == tainted
+    assert "Tainted:" in done.stdout
     receipt = json.loads((folder / done.stdout.splitlines()[-1]).read_text())
     assert receipt["deleted"]["judgement"] == len(mine["judgement"])
     assert rater not in json.dumps(receipt)
+    assert {one["id"] for one in receipt["tainted"]} == datasets | {policy}
+    assert set(receipt["emptied"]) == datasets
+    again = {one["old"]: one["new"] for one in receipt["recut"]}
+    new = next(one for one in again.values() if one)
+    planned = palate("forget", "--plan", cwd=folder)
+    assert planned.returncode == 0, planned.stderr
+    assert policy in planned.stdout
+    proven = palate("forget", "--prove", new, cwd=folder)
+    assert proven.returncode == 0, proven.stderr
+    assert "hold nothing that was erased" in proven.stdout
+    refused = palate("forget", "--prove", policy, cwd=folder)
+    assert refused.returncode == 2
+    assert "is tainted" in refused.stderr
     with sqlite3.connect(folder / "palate.db") as connection:
         assert connection.execute("SELECT count(*) FROM judgement WHERE rater = ?", [rater]).fetchone() == (0,)
     assert SECRET.encode() not in (folder / "palate.db").read_bytes()
     with Journal.open(folder / "palate.db") as journal:
-        assert audit.read(journal)[0].action == "forgot"
+        assert {entry.action for entry in audit.read(journal)[:2]} == {"forgot", "forgot in artefacts and files"}
     assert palate("forget", rater, "--yes", cwd=folder).returncode == 2, "nobody of this name is known any more"
 
 

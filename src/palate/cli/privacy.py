@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,23 +12,24 @@ from cyclopts import Parameter
 from palate.cli.data import JOURNAL
 from palate.cli.project import opened
 from palate.core.artefacts import Workspace
-from palate.core.errors import ConfigError, MissingArtefact
-from palate.preferences.taint import Tainted, tainted
+from palate.core.errors import ConfigError, DataError, MissingArtefact
+from palate.rounds import absence, forgetting, retraining
 from palate.store import audit, erasure
-from palate.store.erasure import Receipt
 from palate.store.journal import Journal
-
-RECEIPTS = "receipts"
 
 
 def forget(
-    person: str,
+    person: str = "",
     *,
     out: Path = Path(),
     database: str = "",
     yes: Annotated[bool, Parameter(negative=())] = False,
+    purge: Annotated[bool, Parameter(negative=())] = False,
+    plan: Annotated[bool, Parameter(negative=())] = False,
+    prove: str = "",
+    receipt: str = "",
 ) -> None:
-    """Erase a person from the journal, and name what was built from what they gave.
+    """Erase a person: from the journal and its backups, from artefacts, runs and logs; say what must be made anew.
 
     Without --yes it only says what would go.
 
@@ -36,36 +38,44 @@ def forget(
     person
         A pseudonym, or the id or e-mail address of an account.
     out
-        Project folder; datasets and models in it are looked through, and the receipt goes to `receipts/` in it.
+        Project folder: its artefacts and files are cleaned, and the receipt goes to `receipts/` in it.
     database
         URL of a PostgreSQL database, in place of the project's own file.
     yes
         Do it. There is no way back.
+    purge
+        Also take away the content of models and reports that only learned from it; else they stay until made anew.
+    plan
+        Say what an erasure asks to be made anew, and complete one that was cut off.
+    prove
+        An artefact or a round that was made since: show that nothing that was erased is in it.
+    receipt
+        Of which erasure, with --plan and --prove; by itself the last one for the plan, and all of them for the proof.
     """
+    workspace = Workspace(out)
     with opened(out, database) as journal:
-        theirs = erasure.export_person(journal, person)
-        told = ", ".join(f"{len(rows)} {name.replace('_', ' ')}" for name, rows in theirs.items())
-        if not yes:
-            raise ConfigError(
-                "nothing was erased yet", found=told, hint="look at it with `palate export --person`, then add --yes"
-            )
-        receipt = erasure.forget(journal, person, actor="command line")
-    found = tainted(Workspace(out), receipt.comparisons, _answers(theirs))
-    path = _write(out, receipt, found)
-    deleted = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in receipt.deleted.items())
-    print(
-        f"Erased: {deleted or 'nothing but the name'}. {receipt.tombstones} tombstones keep an import from undoing it."
-    )
-    print("Backups made before still hold it.")
-    if found:
-        print("Built from what is gone, and still there; delete or make anew:")
-        for one in found:
-            print(f"  {one.id} ({one.because})")
-    print(path)
+        if prove:
+            told = absence.prove(journal, workspace, prove, receipt=receipt)
+            for one in told.looked:
+                print(f"  {one.id}: {one.rows} lines{f', sha256 {one.content}' if one.content else ''}")
+            if told.problems:
+                raise DataError("the absence is not proven", found="; ".join(told.problems))
+            print(absence.sentence(told))
+        elif plan:
+            forgetting.finish(journal, workspace)
+            last = forgetting.receipt(workspace, receipt)
+            _plan(forgetting.steps(journal, workspace, last))
+            print(forgetting.path(workspace, last["id"]))
+        elif not yes:
+            _would(journal, workspace, person, purge)
+        else:
+            done = forgetting.forget(journal, workspace, person, actor="command line", purge=purge)
+            _did(done)
+            print(forgetting.path(workspace, done["id"]))
 
 
 def expire(days: float, *, out: Path = Path(), database: str = "") -> None:
-    """Erase chats older than some days whose people did not agree that they are kept.
+    """Erase chats older than some days whose people did not agree that they are kept. Backups still hold them.
 
     Parameters
     ----------
@@ -80,8 +90,7 @@ def expire(days: float, *, out: Path = Path(), database: str = "") -> None:
         receipt = erasure.expire(journal, days, actor="command line")
     deleted = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in receipt.deleted.items())
     print(f"Erased: {deleted or 'nothing was that old'}.")
-    if receipt.deleted:
-        print(_write(out, receipt, tainted(Workspace(out), receipt.comparisons)))
+    _left(receipt.left)
 
 
 def of_person(person: str, data: Path, out: Path) -> None:
@@ -101,16 +110,55 @@ def of_person(person: str, data: Path, out: Path) -> None:
     print(f"{sum(map(len, found.values()))} rows about {person} in {out}")
 
 
-def _answers(theirs: dict[str, list[dict[str, Any]]]) -> set[tuple[str, str]]:
-    """Prompts and texts of what they wrote or were shown."""
-    return {(row["prompt"], row["text"]) for name in ("completion", "written_answer") for row in theirs.get(name, ())}
+def _would(journal: Journal, workspace: Workspace, person: str, purge: bool) -> None:
+    """What would go; it ends with an error, for nothing was done."""
+    theirs = erasure.export_person(journal, person)
+    found = forgetting.look(journal, workspace, person)
+    for one in found.tainted:
+        what = "content goes, manifest stays" if one.holds or purge else "to be made anew"
+        print(f"  {one.id} ({one.because}): {what}")
+    for leftover in found.leftovers:
+        what = "yours: not touched" if leftover.what == "outside" else leftover.what
+        print(f"  {leftover.path.relative_to(workspace.root)}: {leftover.count} {what}")
+    for path in found.copies:
+        print(f"  {path}: erased there too")
+    rows = ", ".join(f"{len(rows)} {name.replace('_', ' ')}" for name, rows in theirs.items())
+    raise ConfigError(
+        "nothing was erased yet", found=rows, hint="look at it with `palate export --person`, then add --yes"
+    )
 
 
-def _write(out: Path, receipt: Receipt, found: list[Tainted]) -> Path:
-    """The receipt as a file; it tells nothing about the person."""
-    folder = out / RECEIPTS
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{receipt.id}.json"
-    told = receipt._asdict() | {"tainted": [one._asdict() for one in found]}
-    path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    return path
+def _did(told: dict[str, Any]) -> None:
+    """A receipt in words."""
+    deleted = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in told["deleted"].items())
+    print(
+        f"Erased: {deleted or 'nothing but the name'}. {told['tombstones']} tombstones keep an import from undoing it."
+    )
+    for copy in told["copies"]:
+        why = f" ({copy['why']})" if copy["why"] else ""
+        print(f"  copy {copy['path']}: {copy['state']}{why}")
+    for file in told["files"]:
+        what = "holds it and is yours: not touched" if file["what"] == "outside" else f"{file['count']} {file['what']}"
+        print(f"  file {file['path']}: {what}")
+    _left(told["left"])
+    if told["tainted"]:
+        print("Tainted:")
+        for one in told["tainted"]:
+            gone = ", its content is gone" if one["id"] in told["emptied"] else ""
+            print(f"  {one['id']} ({one['because']}{gone})")
+    for one in told["recut"]:
+        print(f"Cut again: {one['old']} -> {one['new'] or one['why']}")
+    _plan([retraining.Step(**one) for one in told["plan"]])
+
+
+def _plan(steps: Sequence[retraining.Step]) -> None:
+    if steps:
+        print("To be made anew, in this order:")
+    for number, step in enumerate(steps, start=1):
+        instead = "".join(f", {new or '…'} for {old}" for old, new in step.instead.items())
+        print(f"  {number}. {step.artefact}: {step.do}{instead}")
+
+
+def _left(left: Sequence[str]) -> None:
+    for one in left:
+        print(f"Not overwritten yet: {one}. The same bytes go with the next `palate forget` or `palate expire`.")

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 
 from palate.core.errors import StoreError
 from palate.core.progress import SILENT, Progress
-from palate.store import copying, engines, opening, schema, standing
+from palate.store import copying, engines, old_copies, opening, schema, standing
 from palate.store.journal import Journal
 
 
@@ -32,6 +32,8 @@ class Verified(NamedTuple):
 
 def backup(journal: Journal, target: Path, *, progress: Progress = SILENT) -> Verified:
     """Write a copy of one moment to a new file; others read and write meanwhile. It is checked before it has its name.
+
+    The audit log says where it lies, so that an erasure finds it.
 
     Raises:
         StoreError: there is a file already, or the copy is not sound.
@@ -53,6 +55,7 @@ def backup(journal: Journal, target: Path, *, progress: Progress = SILENT) -> Ve
         with half.open("rb") as handle:
             os.fsync(handle.fileno())
         half.replace(target)
+        old_copies.note(journal, target)
     finally:
         for name in (half, *(half.with_name(half.name + end) for end in ("-wal", "-shm"))):
             name.unlink(missing_ok=True)

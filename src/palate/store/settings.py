@@ -12,7 +12,8 @@ from palate.store import schema
 from palate.store.journal import Journal
 from palate.store.lookup import one_at_a_time
 
-_KEY = "pseudonyms.key"
+KEY = "pseudonyms.key"
+"""Of the setting that holds the key of the pseudonyms."""
 
 
 def get(journal: Journal, name: str) -> Any:
@@ -31,20 +32,20 @@ def put(journal: Journal, name: str, value: Any) -> None:
 def key(journal: Journal) -> bytes:
     """The key of the project's pseudonyms, see `palate.core.pseudonyms`; made when it is first asked for."""
     with journal.reading() as connection:
-        found = _get(connection, _KEY)
+        found = _get(connection, KEY)
     if found is None:
         with journal.transaction() as connection:
-            one_at_a_time(connection, f"setting {_KEY}")
-            found = _get(connection, _KEY)
+            one_at_a_time(connection, f"setting {KEY}")
+            found = _get(connection, KEY)
             if found is None:
                 found = new_key().hex()
-                _put(connection, _KEY, found)
+                _put(connection, KEY, found)
     return bytes.fromhex(found)
 
 
 def new_pseudonyms(journal: Journal) -> None:
     """Throw the key away: from now on everybody has a new pseudonym, and no old one can be computed again."""
-    put(journal, _KEY, new_key().hex())
+    put(journal, KEY, new_key().hex())
 
 
 def _get(connection: Connection, name: str) -> Any:

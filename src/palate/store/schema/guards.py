@@ -39,7 +39,8 @@ APPEND_ONLY = {
 """Table to the column that identifies a row."""
 
 FORGETTING = "palate.forgetting"
-"""On PostgreSQL, `SET LOCAL` of this to `on` lets a transaction delete facts: erasure does."""
+"""On PostgreSQL, `SET LOCAL` of this to `on` lets a transaction delete facts and take names out of others, as erasure
+does."""
 
 
 def _parts() -> dict[str, str]:
@@ -71,8 +72,9 @@ def postgresql() -> list[str]:
         f"""
         CREATE OR REPLACE FUNCTION palate_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
-          IF TG_OP = 'DELETE' AND current_setting('{FORGETTING}', true) = 'on' THEN
-            RETURN OLD;
+          IF TG_OP IN ('DELETE', 'UPDATE') AND current_setting('{FORGETTING}', true) = 'on' THEN
+            IF TG_OP = 'DELETE' THEN RETURN OLD; END IF;
+            RETURN NEW;
           END IF;
           RAISE EXCEPTION USING
             MESSAGE = TG_TABLE_NAME || ' is append-only', ERRCODE = 'integrity_constraint_violation';
