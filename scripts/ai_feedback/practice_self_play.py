@@ -8,6 +8,8 @@
 | `selfplay/practice/detected/<5, 10>` | share of seeds whose run is ended, from the round in which the judge turns on |
 | `selfplay/practice/false_alarms/<5, 10>` | share of seeds in which a run whose judge never turns is ended |
 | `selfplay/practice/gold_kept/<5, 10>` | gain of the kept policy over the largest of the unaudited run |
+| `selfplay/practice/watched/<turned, fair>` | share of seeds in which the first judge's doubts say `watch`, without any audit, from the round in which the judge turns on; of the fair judge in any round |
+| `selfplay/practice/watched/collapsed` | the same among the seeds that collapse |
 | `selfplay/practice/first_judge_doubts/<turned, fair>` | what the first judge gives less to the sides that are taken, in rounds of the turned and of the fair judge |
 | `selfplay/practice/gold/<arm>/<round>` | mean gold of answers to 432 held-out questions at temperature 1; what is ended stays where it is |
 
@@ -30,6 +32,7 @@ from scripts.ai_feedback import practice
 from scripts.evaluation.rows import row, share
 
 from palate.evaluation.statistics import over_seeds
+from palate.judging.collapse import DetectorConfig
 from palate.world.ai_feedback import self_play
 from palate.world.ai_feedback.self_play import Amounts, Arm
 
@@ -58,6 +61,12 @@ def rows(ran: Sequence[dict[str, Arm]]) -> Iterator[dict[str, Any]]:
         best = [max(one["unaudited"].gold) - one["unaudited"].gold[0] for one in ran]
         gain = [(one.gold[-1] - one.gold[0]) / most for one, most in zip(audited, best, strict=True) if most > 0]
         yield row(f"{name}/gold_kept/{arm}", over_seeds(gain), n)
+    limit = DetectorConfig().doubts
+    spoke = [any(d > limit for d in one["unaudited"].doubts[one["unaudited"].turns - 1 :]) for one in ran]
+    yield row(f"{name}/watched/turned", share(spoke), n)
+    yield row(f"{name}/watched/fair", share(any(d > limit for d in one["never"].doubts) for one in ran), n)
+    fell = [_kept(one["unaudited"]) < COLLAPSED for one in ran]
+    yield row(f"{name}/watched/collapsed", share(said for said, down in zip(spoke, fell, strict=True) if down), n)
     turned = [d for one in ran for d in one["unaudited"].doubts[one["unaudited"].turns - 1 :]]
     yield row(f"{name}/first_judge_doubts/turned", over_seeds(turned), n)
     yield row(f"{name}/first_judge_doubts/fair", over_seeds([d for one in ran for d in one["never"].doubts]), n)

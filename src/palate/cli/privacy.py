@@ -119,7 +119,7 @@ def _would(journal: Journal, workspace: Workspace, person: str, purge: bool) -> 
         print(f"  {one.id} ({one.because}): {what}")
     for leftover in found.leftovers:
         what = "yours: not touched" if leftover.what == "outside" else leftover.what
-        print(f"  {leftover.path.relative_to(workspace.root)}: {leftover.count} {what}")
+        print(f"  {leftover.path.relative_to(workspace.root)}: {leftover.lines} {what}")
     for path in found.copies:
         print(f"  {path}: erased there too")
     rows = ", ".join(f"{len(rows)} {name.replace('_', ' ')}" for name, rows in theirs.items())

@@ -118,8 +118,8 @@ def _theirs(line: str, traces: Traces, made_at: str) -> bool:
 
 def _counts(row: Mapping[str, Any], marks: Marks, made_at: str) -> bool:
     """Whether a row was made of what they said, among others."""
-    answer = (row.get("prompt_id"), row.get("completion"))
-    since = marks.rated.get(answer) if "p_good" in row else None  # type: ignore[call-overload]
+    answer = (str(row.get("prompt_id", "")), str(row.get("completion", "")))
+    since = marks.rated.get(answer) if "p_good" in row else None
     if since is not None:
         return _by(since, made_at)
     if not made_at:

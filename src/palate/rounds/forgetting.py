@@ -170,7 +170,7 @@ def _clean(gone: Path, traces: Traces) -> None:
 
 
 def _said(one: Leftover, workspace: Workspace) -> dict[str, Any]:
-    return {"path": one.path.relative_to(workspace.root).as_posix(), "what": one.what, "count": one.count}
+    return {"path": one.path.relative_to(workspace.root).as_posix(), "what": one.what, "count": one.lines}
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -34,8 +34,8 @@ class Leftover(NamedTuple):
     path: Path
     what: str
     """lines, values, file, checkpoints, or outside for what is named and not touched."""
-    count: int
-    """Of lines; 1 of anything else."""
+    lines: int
+    """How many; 1 of anything else."""
 
 
 def find(workspace: Workspace, traces: Traces, tainted: Collection[str]) -> list[Leftover]:

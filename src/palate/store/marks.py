@@ -122,8 +122,10 @@ def standing(connection: Connection, answers: Collection[tuple[str, str]]) -> se
 def both(one: Marks, other: Marks) -> Marks:
     """The marks of both, as of a journal and of its backup."""
     judged, rated = ({**a, **b} for a, b in ((one.judged, other.judged), (one.rated, other.rated)))
-    sets = (getattr(one, name) | getattr(other, name) for name in ("names", "called", "ids", "texts", "answers"))
-    return Marks(*sets, judged=judged, rated=rated)
+    return Marks(
+        names=one.names | other.names, called=one.called | other.called, ids=one.ids | other.ids,
+        texts=one.texts | other.texts, answers=one.answers | other.answers, judged=judged, rated=rated,
+    )  # fmt: skip
 
 
 def _written(connection: Connection, who: Who) -> list[Any]:
@@ -141,7 +143,7 @@ def _reasons(connection: Connection, names: Collection[str]) -> Iterator[str]:
     for table in _TOLD:
         for row in connection.execute(select(table)).mappings():
             told = json.loads(row["details"]) if row["details"][:1] == "{" else {}
-            if is_of(row, names) or is_of(told, names):
+            if is_of(dict(row), names) or is_of(told, names):
                 yield from (value for key, value in told.items() if key in SAID and isinstance(value, str))
 
 
