@@ -60,7 +60,7 @@ def main(sheet: Sheet, about_it: str) -> None:
     for name in todo:
         if name not in together:
             _measure(sheet, name, options.seed, todo[name])
-    rows = _write(sheet, folder, f"make {sheet.name}-figures SEED={options.seed}")
+    rows = _write(sheet, folder, f"make {sheet.name.replace('_', '-')}-figures SEED={options.seed}")
     out = ROOT / "docs" / "results" / f"{sheet.name}.json"
     out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     print(f"{len(rows)} figures in {out.relative_to(ROOT)}; {len(todo)} cells took {time.monotonic() - begun:.0f} s")
