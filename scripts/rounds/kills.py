@@ -30,7 +30,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import torch
 from scripts.evaluation.rows import row, share
 from scripts.rounds.open_gates import opened
 
@@ -42,6 +41,7 @@ from palate.evaluation.statistics import mean
 from palate.rounds import machine
 from palate.rounds.turn import look
 from palate.store import judgements, rounds, rows
+from palate.world import stages
 from palate.world.trials.kills import Ended, fork
 
 RANDOM: Final = 20
@@ -60,7 +60,6 @@ class Trial(NamedTuple):
 
 def figures(seed: int) -> list[dict[str, Any]]:
     """All rows; the same seed gives the same rows, but for seconds."""
-    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         return report(list(trials(Path(folder), seed)))
 
@@ -87,6 +86,7 @@ def trials(folder: Path, seed: int, *, most: int = 0) -> Iterator[Trial | float]
         seed: Of the project and of the moments.
         most: At most so many places, drawn at random, and as many random moments; 0: all, and 20 moments.
     """
+    stages.quiet(1)  # a progress bar's lock is shared between forks, and who is killed never gives it back
     fresh = folder / "fresh"
     init.init(fresh, practice=True, size="tiny", seed=seed)
     opened(fresh, red_team='"direct"', over_refusal="false", knowledge="false", look="false")
