@@ -77,6 +77,7 @@ def context(tmp_path):
             round=Round("r", 1, "", {}),
             material=Material(
                 prompts=PROMPTS,
+                practised=PROMPTS,
                 heldout=PROMPTS,
                 demonstrations=dataset.freeze_demonstrations(told, workspace, heldout_fraction=0.5),
             ),

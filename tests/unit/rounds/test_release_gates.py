@@ -191,7 +191,7 @@ def before_gates(tmp_path, found, **settings):
         journal=None,
         workspace=Workspace(tmp_path),
         round=Round("r", 2, "", {}),
-        material=Material(prompts=[], heldout=[]),
+        material=Material(prompts=[], practised=[], heldout=[]),
         made={"evaluate": "evaluation-1"},
     )
 
