@@ -50,7 +50,7 @@ def test_the_way_of_a_test(project):
 
 def test_status_ends_what_is_over_and_a_plan_knows_what_was_measured(project):
     with Journal.open(project / "palate.db") as journal:
-        test = made.begun(journal, Plan(difference=0.3, spread=0.5, people=200, window_h=1e-4))
+        test = made.begun(journal, Plan(difference=0.3, spread=0.5, people=200, window_h=1e-6))
         names = [f"p{number}" for number in range(80)]
         made.crowd(journal, test, names, lambda treated: "up" if treated else "none")
     told = run(project, "status")

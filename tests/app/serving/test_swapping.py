@@ -72,6 +72,7 @@ async def settled(swapping):
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_an_answer_ends_where_it_began_and_the_next_one_is_by_the_new_policy(kept, folders):
     ids = {word: identify(folders[word]) for word in WORDS}
 

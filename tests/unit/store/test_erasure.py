@@ -270,6 +270,7 @@ def test_freed_and_split_pages_hold_nothing_and_overwriting_alone_is_not_enough(
     assert backup.verify(journal).problems == ()
 
 
+@pytest.mark.slow  # it waits for whoever reads
 def test_who_reads_meanwhile_keeps_the_log_and_the_receipt_says_so(journal, crowded):
     with journal.reading() as connection:
         connection.execute(select(schema.judgement).limit(1)).all()
