@@ -114,8 +114,8 @@ def _begun(seed: int) -> list[dict[str, Any]]:
                 exact.append(now == 1)
             else:
                 over += now
-    told = Figure(float(over), float("nan"), float("nan"), ARRIVALS - config.rounds)
-    return [row("continuous/exactly_one", share(exact)), row("continuous/over_budget", told)]
+    budget = {"name": "continuous/over_budget", "value": over, "low": None, "high": None, "n": ARRIVALS - config.rounds}
+    return [row("continuous/exactly_one", share(exact)), {**budget, "seeds": 1}]
 
 
 def _turn(journal: Journal, number: int) -> None:

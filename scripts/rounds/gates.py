@@ -280,7 +280,8 @@ def begun(root: Path, base: Path, journal: Journal, seed: int) -> Context:
 
     return Context(
         project=project, root=root, journal=journal, workspace=workspace, round=rounds.begin(journal, {}),
-        material=Material(prompts=heldout, practised=heldout, heldout=heldout, demonstrations=heard), judges={"collect": judge},
+        material=Material(prompts=heldout, practised=heldout, heldout=heldout, demonstrations=heard),
+        judges={"collect": judge},
     )  # fmt: skip
 
 
