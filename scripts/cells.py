@@ -108,7 +108,7 @@ def _write(sheet: Sheet, folder: Path, command: str) -> list[dict[str, object]]:
             cell = json.loads(target.read_text(encoding="utf-8"))
             told = abouts(module)
             found = [
-                {**row, "about": about(row["name"], told), "command": command, "date": cell["date"]}
+                {**known(row), "about": about(row["name"], told), "command": command, "date": cell["date"]}
                 for row in cell["rows"]
             ]
             rows += found
@@ -116,6 +116,11 @@ def _write(sheet: Sheet, folder: Path, command: str) -> list[dict[str, object]]:
             text = pattern.sub(lambda match, found=found: f"{match[1]}{table(found)}{match[2]}", text)
     sheet.page.write_text(text, encoding="utf-8")
     return rows
+
+
+def known(row: Mapping[str, object]) -> dict[str, object]:
+    """A row in which what is no number is null, as JSON has it."""
+    return {key: None if value != value else value for key, value in row.items()}
 
 
 def _measure(sheet: Sheet, name: str, seed: int, target: Path) -> None:
