@@ -84,8 +84,12 @@ check: .venv/.ok  ## Lint, types, and who may import whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: check  ## Every test that needs no GPU, after lint, types and the import contract
-	$(BIN)/python -m pytest -n 2 -m "not slow and not distributed and not browser"
+# Lint and types keep one core busy for most of a minute; beside the tests they cost little.
+test: .venv/.ok  ## Every test that needs no GPU, beside lint, types and the import contract
+	@mkdir -p build
+	@$(MAKE) --no-print-directory check > build/check.log 2>&1 & check=$$!; \
+	$(BIN)/python -m pytest -n 2 -m "not slow and not distributed and not browser"; tests=$$?; \
+	wait $$check; checks=$$?; cat build/check.log; exit $$((tests + checks))
 
 browser: .venv/.ok  ## The pages in a real Chromium, as people use them
 	$(BIN)/python -m pytest -n 2 -m browser tests/browser
