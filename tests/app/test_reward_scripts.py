@@ -76,6 +76,7 @@ def test_the_loss_uses_a_temperature_of_other_folds(real_data, tmp_path):
     assert nll["value"] == pytest.approx((mean(math.log(3) / 10) + mean(10 * math.log(3))) / 2, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_practice_world_runs_through(tmp_path):
     found = module("reward_models")
     fitted, measured = found.judge(0, tmp_path, settings.TINY, 24)

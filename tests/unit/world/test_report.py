@@ -91,6 +91,7 @@ def test_no_fooling_answer_is_said_too(folder, facts):
     assert "None: every answer" in report.write(folder, facts | {"fooled": []}).read_text()
 
 
+@pytest.mark.slow
 def test_the_same_data_give_the_same_bytes(folder, facts):
     assert report.write(folder, facts).read_bytes() == report.write(folder, facts).read_bytes()
 

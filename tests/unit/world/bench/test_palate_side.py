@@ -110,6 +110,7 @@ def test_a_model_of_ones_own_is_measured_on_words_it_knows(models, tmp_path, mon
     assert "<unk>" not in palate_side._writer(palate_side.load_tokenizer(models / "policy"))(list(range(999)))
 
 
+@pytest.mark.slow
 def test_ppo_on_a_model_of_ones_own_asks_a_function(models, tmp_path, monkeypatch):
     _, found = blocks_of("ppo", models / "policy", tmp_path, monkeypatch, batch=8)
     config = json.loads(next(tmp_path.glob("runs/*/config.json")).read_text())
