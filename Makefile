@@ -92,7 +92,7 @@ test: .venv/.ok  ## Every test that needs no GPU, beside lint, types and the imp
 	wait $$check; checks=$$?; cat build/check.log; exit $$((tests + checks))
 
 browser: .venv/.ok  ## The pages in a real Chromium, as people use them
-	$(BIN)/python -m pytest -n 2 -m browser tests/browser
+	$(BIN)/python -m pytest -n 2 -m "browser and not slow" tests/browser
 
 postgres: .venv/.ok  ## The whole store on a real PostgreSQL
 	$(BIN)/python -m pytest -n 2 -m postgres tests/unit/store tests/postgres
@@ -104,7 +104,7 @@ api-fuzz: .venv/.ok  ## Every route of the API, with whatever its description al
 	PALATE_FUZZ_EXAMPLES=150 $(BIN)/python -m pytest tests/api
 
 distributed: .venv/.ok  ## Every recipe in two processes, against one
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m distributed tests/distributed
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "distributed and not slow" tests/distributed
 
 slow: .venv/.ok  ## Tests that take long or want an idle machine
 	$(BIN)/python -m pytest -m slow

@@ -7,3 +7,16 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+import pytest
+
+from thinned import CASES, others
+
+
+def pytest_collection_modifyitems(items):
+    ids = [item.nodeid for item in items]
+    for place in others(ids):
+        items[place].add_marker(pytest.mark.slow)
+    if len(items) > 5000:  # all of them, so that a test that was renamed is noticed
+        gone = set(CASES) - {id.split("[")[0] for id in ids}
+        assert not gone, f"tests/thinned.py names tests that are not there: {sorted(gone)}"

@@ -166,8 +166,14 @@ def test_without_consent_the_page_says_so(page):
     expect(page.locator("#agree-became")).to_contain_text("Taken back")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (1440, "light"),
+        (390, "dark"),
+        *(pytest.param(*one, marks=pytest.mark.slow) for one in ((1440, "dark"), (390, "light"))),
+    ],
+)
 def test_everybody_can_use_the_pages(browser, chatting, scheme, width, pictures):
     """axe finds nothing, and nothing is wider than the window, with every state of the page open."""
     size = {"width": width, "height": 900}
@@ -188,11 +194,6 @@ def test_everybody_can_use_the_pages(browser, chatting, scheme, width, pictures)
     page.goto("/feedback")
     checked(page, pictures, f"feedback-{scheme}-{width}")
     page.context.close()
-
-
-@pytest.fixture(scope="session")
-def pictures(tmp_path_factory):
-    return tmp_path_factory.mktemp("pictures")
 
 
 def checked(page, pictures, name):

@@ -137,6 +137,7 @@ def test_the_way_of_a_finding_by_keyboard(visit, journal, whole):
     expect(page.get_by_text("confirmed, serious: 2 points")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_what_was_typed_is_kept_on_the_server_too(visit, journal, browser):
     page = visit("owner")
     begin(page)
@@ -164,8 +165,14 @@ def test_what_was_typed_is_kept_on_the_server_too(visit, journal, browser):
     expect(page.locator("#chat")).to_have_attribute("data-last", last)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (1440, "light"),
+        (390, "dark"),
+        *(pytest.param(*one, marks=pytest.mark.slow) for one in ((1440, "dark"), (390, "light"))),
+    ],
+)
 def test_everybody_can_use_the_pages(visit, journal, scheme, width, pictures):
     """axe finds nothing, and nothing is wider than the window, with every state of the pages open."""
     page = visit("lead", color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True)
@@ -195,11 +202,6 @@ def test_everybody_can_use_the_pages(visit, journal, scheme, width, pictures):
     checked(page, pictures, f"finding-{scheme}-{width}")
     page.goto("/voice")
     checked(page, pictures, f"voice-{scheme}-{width}")
-
-
-@pytest.fixture(scope="session")
-def pictures(tmp_path_factory):
-    return tmp_path_factory.mktemp("pictures")
 
 
 def checked(page, pictures, name):

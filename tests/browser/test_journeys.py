@@ -88,6 +88,7 @@ def test_from_click_to_row(visit, project):
     assert thumb["p_good"] < 0.5
 
 
+@pytest.mark.slow
 def test_a_split_becomes_a_clause_and_others_judge_it_anew(visit, project):
     old, new = thumb_note_and_new_draft(visit("owner"))
     with Journal.open(project / "palate.db") as journal:
@@ -112,6 +113,7 @@ def test_a_split_becomes_a_clause_and_others_judge_it_anew(visit, project):
     assert {one.guideline, other.guideline}.isdisjoint({said.guideline for said in before})
 
 
+@pytest.mark.slow
 def test_a_written_answer_becomes_a_row_for_sft(visit, project):
     thumb_note_and_new_draft(visit("owner"))
     page = visit("rater")

@@ -32,6 +32,7 @@ def stored(project, rater_name="Rater"):
         return [j for j in judgements(journal) if j.rater == rater and not j.uid.startswith(rater)]
 
 
+@pytest.mark.slow
 def test_fifty_in_a_row_by_keyboard_and_each_next_one_is_there_within_100_ms(visit, project, record_property):
     page = visit("rater", bypass_csp=True)
     room(page)

@@ -25,7 +25,7 @@ def run_once(place, name, **more):
     return ended, time.monotonic() - began, root
 
 
-@pytest.mark.parametrize(("who", "other"), [(0, 1), (1, 0)])
+@pytest.mark.parametrize(("who", "other"), [(0, 1), pytest.param(1, 0, marks=pytest.mark.slow)])
 def test_a_process_that_is_killed_ends_all(place, who, other):
     ended, seconds, root = run_once(place, f"killed-{who}", stop_at=3, who=who, how="SIGKILL", every_s=0)
     assert ended.returncode

@@ -17,6 +17,9 @@ from tests.distributed.launch import apart, carry_out, ended, lines, weights
 pytestmark = pytest.mark.distributed
 EXACT = ("sft in parts",)
 CLOSE = ("sft best", "dpo sigmoid", "reward", "kto", "ppo", "grpo", "online_dpo", "best_of_n")
+QUICK = (*EXACT, "reward", "ppo", "online_dpo")
+"""The others are run by `make slow`."""
+EVERY = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in EXACT + CLOSE]
 STEPS = {"ppo": (5, 8), "grpo": (3, 4)}
 """At which of its updates the first and the second process stop; others at 2 and 2. PPO has two a step."""
 
@@ -34,11 +37,18 @@ def line(mode, name, root, **more):
 
 
 @pytest.fixture(scope="module")
-def changed(place):
+def wanted(request):
+    """Names of those that are tested now."""
+    params = [one.callspec.params for one in request.session.items if one.path == request.path]
+    return [name for name in EXACT + CLOSE if any(one["name"] == name for one in params)]
+
+
+@pytest.fixture(scope="module")
+def changed(place, wanted):
     """Runs that were stopped by a signal to one of their processes, and went on with another number."""
     root = place / "changed"
     root.mkdir()
-    runs = [(mode, name, root / mode / name) for mode in MODES for name in EXACT + CLOSE]
+    runs = [(mode, name, root / mode / name) for mode in MODES for name in wanted]
     for turn, processes in enumerate((2, 1, 2)):
         plan = []
         for mode, name, where in runs:
@@ -53,17 +63,16 @@ def changed(place):
 
 
 @pytest.fixture(scope="module")
-def peace(place):
+def peace(place, wanted):
     """The same runs in one process, and again in two, that nobody stopped; and those in two that began again."""
     root = place / "peace"
     root.mkdir()
-    names = EXACT + CLOSE
-    carry_out([line("ddp", name, root / "one" / name) for name in names], place / "setting", root / "one.jsonl")
-    whole = [line(mode, name, root / mode / name) for mode in MODES for name in names]
+    carry_out([line("ddp", name, root / "one" / name) for name in wanted], place / "setting", root / "one.jsonl")
+    whole = [line(mode, name, root / mode / name) for mode in MODES for name in wanted]
     stopped = [
         line(mode, name, root / f"{mode} again" / name, stop_at=2, who=1, how="SIGTERM")
         for mode in MODES
-        for name in names
+        for name in wanted
     ]
     carry_out(whole + stopped, place / "setting", root / "two.jsonl", processes=2)
     again = [{**one, "stop_at": None} for one in stopped]
@@ -71,7 +80,7 @@ def peace(place):
     return root
 
 
-@pytest.mark.parametrize("name", EXACT + CLOSE)
+@pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("mode", MODES)
 class TestTwoThenOneThenTwo:
     def test_all_stop_together_on_a_signal_to_one_of_them(self, changed, mode, name):
@@ -108,7 +117,7 @@ class TestTwoThenOneThenTwo:
             assert [one[key] for one in mine] == [one[key] for one in theirs]
 
 
-@pytest.mark.parametrize("name", EXACT + CLOSE)
+@pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("mode", MODES)
 def test_with_the_same_number_it_goes_on_bit_for_bit(peace, mode, name):
     again, whole = (weights(peace / kind / name) for kind in (f"{mode} again", mode))

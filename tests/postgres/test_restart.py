@@ -41,6 +41,7 @@ def fill(journal, number):
     queue.enqueue(journal, made)
 
 
+@pytest.mark.slow
 def test_a_crash_of_the_database_loses_no_acknowledged_judgement(server):
     acknowledged, refused, stop = [], [], threading.Event()
     with database(server.url()) as url, Journal.open(url) as journal:
@@ -84,6 +85,7 @@ def test_a_crash_of_the_database_loses_no_acknowledged_judgement(server):
         assert backup.verify(journal).problems == ()
 
 
+@pytest.mark.slow
 def test_who_comes_after_a_restart_meets_no_dead_connection(server):
     with database(server.url()) as url, Journal.open(url) as journal:
         fill(journal, 10)

@@ -66,6 +66,7 @@ class TestAServerThatDies:
         assert same(made, calm)
         assert lines(tmp_path / "run", "samples.jsonl") == lines(tmp_path / "calm", "samples.jsonl")
 
+    @pytest.mark.slow
     def test_beside_another_costs_nothing(self, setting, tmp_path, serve):
         calm = train(setting, tmp_path / "calm", serve())
         made = train(setting, tmp_path / "run", serve(die_at=8), serve())

@@ -27,6 +27,7 @@ def build(
     *,
     out: Path = Path(),
     source: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative_iterable=())] = (),
+    besides: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative_iterable=())] = (),
     label: Literal["soft", "majority", "one-coin", "dawid-skene", "recommended"] = "soft",
     minimum_judgements: int = 1,
     prior: float = PRIOR,
@@ -50,6 +51,8 @@ def build(
         Project folder: the journal is read there, and the artefact goes to `artefacts/` in it.
     source
         Only comparisons of these sources.
+    besides
+        No comparison of a source that begins so; "winrate:" leaves out what people said when models were evaluated.
     label
         How votes become a label: soft keeps how sure raters are, majority names a side, recommended lets the data
         choose between soft and weights by skill.
@@ -89,6 +92,7 @@ def build(
     modes = dict.fromkeys(gates.GATES, gate) | dict.fromkeys(drop, "drop")
     config = SnapshotConfig(
         sources=source,
+        besides=besides,
         heldout_fraction=heldout_fraction,
         label=label,
         minimum_judgements=minimum_judgements,

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from palate.core.errors import ConfigError
+from palate.core.records import Demonstration
+
+if TYPE_CHECKING:
+    from palate.world.prompts import Question
 
 Shape = Literal["classic", "dpo", "online-dpo", "cai", "mixed"]
 GUIDELINE = """# Guideline
@@ -95,34 +99,44 @@ def init(
 def _practice(root: Path, shape: str, size: str, seed: int) -> str:
     """Train a base, write down what is asked and shown; the settings."""
     from palate.cli.live import Live
-    from palate.world import settings, stages
-    from palate.world.demonstrations import demonstrations
-    from palate.world.prompts import split
+    from palate.world import projects, settings
+    from palate.world.ai_feedback import talk
 
-    if shape not in ("classic", "dpo", "online-dpo"):
-        raise ConfigError(
-            "the practice world has no such project", where="--shape", expected="classic, dpo or online-dpo",
-            found=shape,
-        )  # fmt: skip
     amounts = settings.TINY if size == "tiny" else settings.Size()
     live = Live()
     live.say("A base model learns the practice world's language.")
-    base = stages.make_base(root, seed, amounts, live)
-    train, heldout = split()
-    shown = demonstrations(train, amounts.demonstrations, seed)
-    _lines(root / "prompts.jsonl", [q.prompt for q in train.sample(amounts.ppo_prompts, seed)])
-    _lines(root / "heldout.jsonl", [q.prompt for q in heldout.sample(amounts.evaluated, 7)])
-    told = [{"prompt": one.prompt.text, "completion": one.completion, "kind": one.prompt.kind} for one in shown]
-    (root / "demonstrations.jsonl").write_text("".join(json.dumps(row) + "\n" for row in told), encoding="utf-8")
-    values = {"SEED": seed, "COUNT": amounts.prompts, "TOKENS": amounts.max_new_tokens, "EVALUATED": amounts.evaluated}
+    begun = (projects.principled if shape == "cai" else projects.plain)(root, seed, amounts, live)
+    _rows(root / "prompts.jsonl", _asked(begun.asked))
+    _rows(root / "heldout.jsonl", _asked(begun.heldout))
+    _rows(root / "demonstrations.jsonl", [_shown(one) for one in begun.shown])
+    more = ""
+    if begun.red_team:
+        _rows(root / "red-team.jsonl", _asked(begun.red_team))
+        (root / "constitution.toml").write_text(talk.written(), encoding="utf-8")
+        more = 'red_team = "red-team.jsonl"\nconstitution = "constitution.toml"\n'
+    values = {
+        "SEED": seed, "COUNT": min(amounts.prompts, len(begun.asked)), "TOKENS": amounts.max_new_tokens,
+        "EVALUATED": amounts.evaluated, "MORE": more, "TURNS": "last" if shape == "cai" else "all",
+    }  # fmt: skip
     recipe = _text(f"practice-{shape}.toml", TOKENS=amounts.max_new_tokens,
                    ITERATIONS=amounts.iterations)  # fmt: skip
-    return _text("practice.toml", BASE=str(base.relative_to(root)), SHAPE=shape, RECIPE=recipe, **values)
+    return _text("practice.toml", BASE=str(begun.base.relative_to(root)), SHAPE=shape, RECIPE=recipe, **values)
 
 
-def _lines(path: Path, prompts: list) -> None:  # type: ignore[type-arg]
-    kinds = {one.id: one for one in prompts}.values()
-    path.write_text("".join(json.dumps({"prompt": p.text, "kind": p.kind}) + "\n" for p in kinds), encoding="utf-8")
+def _asked(questions: list[Question]) -> list[dict[str, Any]]:
+    different = {one.prompt.id: one.prompt for one in questions}.values()
+    return [{"prompt": one.text, "kind": one.kind} for one in different]
+
+
+def _shown(one: Demonstration) -> dict[str, Any]:
+    if len(one.prompt.messages) == 1:
+        return {"prompt": one.prompt.text, "completion": one.completion, "kind": one.prompt.kind}
+    turns = [message.as_dict() for message in one.prompt.messages]
+    return {"messages": [*turns, {"role": "assistant", "content": one.completion}]}
+
+
+def _rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
 def _text(name: str, **values: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from palate.cli.data import demonstrations_of, prompts_of
@@ -9,10 +10,13 @@ from palate.cli.live import Live
 from palate.cli.project import opened
 from palate.core import constitutions
 from palate.core.artefacts import Workspace
-from palate.core.errors import ConfigError, MissingArtefact
+from palate.core.constitutions import Constitution
+from palate.core.errors import ConfigError, DataError, MissingArtefact
 from palate.core.ids import derive_seed
+from palate.judging.template import ByPrinciple, by_principle
 from palate.preferences import dataset
 from palate.rounds import machine
+from palate.rounds.evaluating import ASKED
 from palate.rounds.meeting import Referee
 from palate.rounds.project import PEOPLE, PRACTICE, Project, read
 from palate.rounds.step import Context, Judges, Material
@@ -48,7 +52,8 @@ def context(
     """
     made = Context(
         project=settings, root=out, journal=journal, workspace=Workspace(out), round=round_,
-        material=material(settings, out), judges=judges(settings), judge=referee(settings), progress=Live(),
+        material=material(settings, out), judges=judges(settings), judge=referee(settings), asks=asking(settings),
+        progress=Live(),
         options=options or RolloutOptions(),
     )  # fmt: skip
     return machine.taken_up(made) if round_.id else made
@@ -57,12 +62,12 @@ def context(
 def material(settings: Project, out: Path) -> Material:
     """Records of the project's files."""
     files = settings.files
-    for name in ("base", "prompts", "heldout", "demonstrations", "red_team", "constitution"):
-        named = getattr(files, name)
-        if named and not (out / named).exists():
-            raise MissingArtefact(
-                "a file that palate.toml names is not there", where=f"[project] {name}", found=str(out / named)
-            )
+    names = ("base", "prompts", "heldout", "demonstrations", "red_team", "constitution")
+    named = {f"[project] {name}": getattr(files, name) for name in names}
+    named |= {f"[evaluate] {name}": getattr(settings.evaluate, name) for name in ASKED}
+    for where, file in named.items():
+        if file and not (out / file).exists():
+            raise MissingArtefact("a file that palate.toml names is not there", where=where, found=str(out / file))
     asked = prompts_of(out / files.prompts, out)[0]
     practised = asked
     if files.heldout:
@@ -101,8 +106,8 @@ def judges(settings: Project) -> dict[str, Judges]:
         found["collect"] = practice
     elif who != PEOPLE:
         found["collect"] = model(who)
-    if settings.judge:
-        found["judge"] = model(settings.judge)
+    if settings.judge.model:
+        found["judge"] = model(settings.judge.model, gaps=True)
     return found
 
 
@@ -116,17 +121,27 @@ def referee(settings: Project) -> Referee | None:
     return Referee(found.judge, found.settings, found.inputs)
 
 
+def asking(settings: Project) -> Callable[[Constitution, int], ByPrinciple]:
+    """How a model is asked to compare by principles; those of the practice world know no fences."""
+    if settings.collect.raters != PRACTICE:
+        return by_principle
+    from palate.world.ai_feedback import talk
+
+    return talk.template
+
+
 def practice(context: Context, source: str) -> int:
     """Raters of the practice world."""
     from palate.world.round_raters import judge_source
 
     seed = derive_seed(context.project.files.seed, "raters")
     wanted = context.project.collect.judgements
-    return judge_source(context.journal, source, wanted=wanted, seed=seed, progress=context.progress)
+    asked = context.for_people(source)
+    return judge_source(context.journal, asked, source, wanted=wanted, seed=seed, progress=context.progress)
 
 
-def model(typed: str) -> Judges:
-    """A model that judges, by its folder or address."""
+def model(typed: str, *, gaps: bool = False) -> Judges:
+    """A model that judges, by its folder or address; with `gaps` only what no person has judged."""
 
     def label(context: Context, source: str) -> int:
         from palate.cli.judges import chosen
@@ -135,8 +150,13 @@ def model(typed: str) -> Judges:
         one = chosen(typed)
         told = labelling.label(
             context.journal, one.judge, one.who, sources=(source,) if source else (), orders=one.orders,
-            progress=context.progress,
+            gaps=gaps, progress=context.progress,
         )  # fmt: skip
+        if told.failed and told.failed == told.asked:
+            raise DataError(
+                "the model that judges answered nothing", where=typed, expected=f"{told.asked} opinions",
+                found="; ".join(told.reasons)[:200], hint="`palate round resume` asks again",
+            )  # fmt: skip
         return told.asked
 
     return label

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from palate.core.artefacts import Manifest, Workspace, identify
 from palate.core.errors import ConfigError
@@ -31,6 +31,8 @@ Two = tuple[str, str]
 ROWS = "rows.jsonl"
 """A line a pair: the prompt, both answers, and what was said of them."""
 RATES = "winrate.json"
+SOURCE: Final = "winrate:"
+"""So begin the sources of comparisons that people are shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +170,7 @@ def source(two: Sequence[Side], config: ContestConfig, some: Sequence[Match]) ->
     """Of the comparisons that people are shown of two sides' matches, as the journal has it."""
     writers = [_writer(one, config).id for one in two]
     asked = [*writers, asdict(config), [match.prompt.id for match in some]]
-    return f"winrate:{content_id('winrate', asked)}"
+    return f"{SOURCE}{content_id('winrate', asked)}"
 
 
 def keep(

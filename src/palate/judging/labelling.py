@@ -68,6 +68,7 @@ def label(
     *,
     sources: Sequence[str] = (),
     orders: Sequence[bool] = BOTH,
+    gaps: bool = False,
     at_most: int = 0,
     at_once: int = AT_ONCE,
     progress: Progress = SILENT,
@@ -80,12 +81,13 @@ def label(
         who: As the journal knows it; another model or another wording must be another one.
         sources: Of comparisons; all when none is named.
         orders: In which the sides are shown, each a question. One is enough for a judge that sees no order.
+        gaps: Only comparisons that no person has judged.
         at_most: Comparisons; 0 sets no limit.
         at_once: Questions between two writes.
         progress: Who listens.
     """
     name = opinions.enrol(journal, who)
-    left = opinions.left(journal, name, sources, orders=orders)
+    left = opinions.left(journal, name, sources, orders=orders, gaps=gaps)
     left = left.first(at_most) if at_most else left
     questions = ((one, swapped) for one in opinions.waiting(journal, left) for swapped in one.orders)
     ledger = Ledger()

@@ -84,6 +84,7 @@ def collect(
     journal: Journal,
     *,
     sources: Sequence[str] = (),
+    besides: Sequence[str] = (),
     label: str = "soft",
     minimum: int = 1,
     prior: float = PRIOR,
@@ -98,6 +99,7 @@ def collect(
         journal: The journal. All of it is read in one transaction, so what is written meanwhile is not
             seen, and writers do not wait.
         sources: Only comparisons of these sources; all when none is named.
+        besides: No comparison of a source that begins so.
         label: See `aggregate`.
         minimum: See `aggregate`.
         prior: See `aggregate`.
@@ -113,6 +115,10 @@ def collect(
         withdrawn = consents.withdrawn(journal)
         told_groups = {rater.id: rater.group for rater in rows.raters(journal).values() if rater.group}
         sure = opinions.probabilities(journal, sources) if soft_models else {}
+    if besides:
+        comparisons = [c for c in comparisons if not c.source.startswith(tuple(besides))]
+        known = {c.id for c in comparisons}
+        written = [j for j in written if j.comparison in known]
     closed = {c.id for c in comparisons if not withdrawn.isdisjoint((c.first, c.second))}
     if closed:
         # Neither the dataset nor the file of judgements beside it may hold what they said.

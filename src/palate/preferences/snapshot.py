@@ -30,6 +30,8 @@ class SnapshotConfig:
 
     sources: tuple[str, ...] = ()
     """Only comparisons of these sources; all when none is named."""
+    besides: tuple[str, ...] = ()
+    """No comparison of a source that begins so; `winrate:` leaves out what people said when models were evaluated."""
     heldout_fraction: float = 0.15
     """Share of prompts that are kept for evaluation."""
     label: str = "soft"
@@ -141,6 +143,7 @@ def _collect(journal: Journal, config: SnapshotConfig, progress: Progress, *, he
     return collect(
         journal,
         sources=config.sources,
+        besides=config.besides,
         label=config.label,
         minimum=config.minimum_judgements,
         prior=config.prior,
@@ -235,7 +238,7 @@ def _manifest(
 
 def _settings(config: SnapshotConfig) -> dict[str, object]:
     """All settings; those that came later only where somebody set them, so that ids stay what they were."""
-    later = ("heldout_raters", "agreed", "gates", "models", "soft_models")
+    later = ("besides", "heldout_raters", "agreed", "gates", "models", "soft_models")
     plain = {f.name for f in fields(config) if f.name in later and getattr(config, f.name) == f.default}
     return {name: value for name, value in asdict(config).items() if name not in plain}
 

@@ -36,6 +36,11 @@ class Asked(NamedTuple):
     seed: int
 
 
+def left_to_model(comparisons: Sequence[Comparison], share: float, seed: int) -> set[str]:
+    """Ids of those that people are not asked about: each with this chance, and the same whenever it is asked."""
+    return {one.id for one in comparisons if random.Random(derive_seed(seed, "to the model", one.id)).random() < share}
+
+
 def compared(
     journal: Journal,
     writers: Sequence[Writer],

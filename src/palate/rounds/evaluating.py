@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from palate.rounds.step import Context, Outcome
 
 FILE: Final = "evaluation.json"
+ASKED: Final = ("behaviours", "benign", "questions")
+"""Settings that name a file."""
 _RED_TEAMS: Final = ("off", "direct", "small", "full")
 
 

@@ -28,6 +28,7 @@ from palate.evaluation.red_team.report import RedTeamReport
 from palate.evaluation.red_team.searches import SEARCHES
 from palate.evaluation.statistics import Figure, proportion
 from palate.evaluation.subjects import Folder
+from palate.rounds.evaluating import ASKED
 from palate.rounds.measured import Example, Measured
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def _keep(context: Context, found: RedTeamReport, folder: Path, before: Path | N
     config = context.project.evaluate
     names = ("red_team", "over_refusal", "knowledge", "one_turn", "max_new_tokens", "seed")
     settings: dict[str, Any] = {name: asdict(config)[name] for name in names}
-    files = {name: getattr(config, name) for name in ("behaviours", "benign", "questions") if getattr(config, name)}
+    files = {name: getattr(config, name) for name in ASKED if getattr(config, name)}
     inputs = {name: identify(context.root / file) for name, file in files.items()}
     inputs |= {"subject": identify(folder)} | ({"before": identify(before)} if before else {})
     return report.keep(found, context.workspace, settings, inputs).name

@@ -14,6 +14,7 @@ from typing import Any
 from palate.core.artefacts import identify
 from palate.core.errors import DataError, Interrupted, PalateError, StoreError
 from palate.rounds import project as projects
+from palate.rounds.evaluating import ASKED
 from palate.rounds.step import Context, Done, Outcome, Refused, Waiting
 from palate.rounds.steps import STEPS
 from palate.rounds.turn import Turn, alone, left, look
@@ -67,6 +68,8 @@ def inputs(context: Context) -> dict[str, str]:
     """Ids of what a round begins with, by name."""
     files = context.project.files
     named = {name: getattr(files, name) for name in ("base", "prompts", "heldout", "red_team", "constitution")}
+    asked = context.project.evaluate
+    named |= {f"evaluate/{name}": getattr(asked, name) for name in ASKED}
     found = {name: identify(context.root / file) for name, file in named.items() if file}
     if context.material.demonstrations:
         found["demonstrations"] = identify(context.material.demonstrations)

@@ -54,6 +54,8 @@ RECIPES: Final[dict[str, Any]] = {
     "constitutional": ConstitutionalConfig,
 }
 """What can stand in `[policy]`."""
+STAGES: Final[dict[str, Any]] = {"sft": SFTConfig, "reward": RewardConfig, "dpo": DPOConfig, "ppo": PPOConfig}
+"""What `constitutional` is made of: `[policy.sft]` and so on; without, sft and reward are those of their sections."""
 _FITS: Final = {
     "classic": ("ppo", "rloo", "grpo", "online-dpo"),
     "mixed": ("ppo", "rloo", "grpo", "online-dpo"),
@@ -142,6 +144,21 @@ class CollectConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeConfig:
+    """`[judge]`: the model that judges beside people, in a round of shape mixed."""
+
+    model: str = ""
+    """A folder or an address; `gold` is the practice world's judge."""
+    share: float = 0.0
+    """Mixing rate: so much of a round's comparisons is the model's, and people are not asked. With 0 people are asked
+    of all, and the model judges what they have not when the round goes on."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share <= 1:
+            raise ConfigError("[judge] share is no share", expected="0 to 1", found=f"{self.share:g}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """`[policy]`: how the policy learns. All other settings of the section are the recipe's."""
 
@@ -154,6 +171,8 @@ class Policy:
     """What an alarm of the reward-hacking monitor does: off, note, stop, raise-beta or roll-back."""
     config: Any = None
     """The recipe's settings."""
+    stages: dict[str, Any] = field(default_factory=dict)
+    """Settings of its stages, by name; see `STAGES`."""
 
     def __post_init__(self) -> None:
         reactions = ("off", "note", "stop", "raise-beta", "roll-back")
@@ -171,8 +190,7 @@ class Project:
     files: Files
     shape: str = "classic"
     collect: CollectConfig = field(default_factory=CollectConfig)
-    judge: str = ""
-    """Of the step `judge`: the model that fills gaps, a folder or an address."""
+    judge: JudgeConfig = field(default_factory=JudgeConfig)
     dataset: SnapshotConfig = field(default_factory=SnapshotConfig)
     sft: SFTConfig = field(default_factory=SFTConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)
@@ -192,8 +210,17 @@ class Project:
                 f"a round of shape {self.shape} cannot end in this recipe", where="[policy] recipe",
                 expected=" or ".join(_FITS[self.shape]), found=repr(self.policy.recipe),
             )  # fmt: skip
-        if self.shape == "mixed" and not self.judge:
+        if self.shape == "mixed" and not self.judge.model:
             raise ConfigError("nobody fills the gaps", where="[judge] model", expected="a folder or an address")
+        if self.shape == "mixed" and self.dataset.models == "apart":
+            raise ConfigError("what the model says would not count", where="[dataset] models",
+                              expected="gaps, with or alone", found="apart")  # fmt: skip
+        if self.judge.share and (self.shape != "mixed" or self.collect.raters not in (PEOPLE, PRACTICE)):
+            raise ConfigError(
+                "there is nobody whom a model could spare work", where="[judge] share",
+                expected='[round] shape "mixed", and [collect] raters "people" or "practice"',
+                found=f"{self.shape}, {self.collect.raters}",
+            )  # fmt: skip
         if self.shape == "cai" and not self.files.red_team:
             raise ConfigError("there is nobody to be harmless to", where="[project] red_team",
                               expected="a file with prompts of a red team")  # fmt: skip
@@ -245,8 +272,14 @@ def parse(told: Mapping[str, Any]) -> Project:
         files=files,
         shape=shape,
         collect=_section("collect", CollectConfig, sections),
-        judge=_values("judge", ("model",), sections).get("model", ""),
-        dataset=_section("dataset", SnapshotConfig, sections, seed=derive_seed(files.seed, "split")),
+        judge=_section("judge", JudgeConfig, sections),
+        dataset=_section(
+            "dataset",
+            SnapshotConfig,
+            sections,
+            seed=derive_seed(files.seed, "split"),
+            models="gaps" if shape == "mixed" else "apart",
+        ),
         sft=_section("sft", SFTConfig, sections, seed=derive_seed(files.seed, "sft")),
         reward=_section("reward", RewardConfig, sections, seed=derive_seed(files.seed, "reward")),
         policy=_policy(sections, shape, files.seed),
@@ -261,22 +294,29 @@ def of(told: Mapping[str, Any]) -> Project:
     """Settings as `Project.as_dict` wrote them: those that a round began with."""
     made = {
         "files": Files, "collect": CollectConfig, "dataset": SnapshotConfig, "sft": SFTConfig, "reward": RewardConfig,
-        "evaluate": EvaluateConfig, "gate": ReleaseGateConfig, "continuous": ContinuousConfig,
+        "evaluate": EvaluateConfig, "gate": ReleaseGateConfig, "continuous": ContinuousConfig, "judge": JudgeConfig,
     }  # fmt: skip
+    if isinstance(told["judge"], str):  # rounds that began before the mixing rate was a setting
+        told = {**told, "judge": {"model": told["judge"]}}
     parts: dict[str, Any] = {name: _checked(name, kind, told[name]) for name, kind in made.items()}
     policy = dict(told["policy"])
     policy["config"] = _checked("policy", RECIPES[policy["recipe"]], policy["config"])
-    return Project(**parts, policy=Policy(**policy), shape=told["shape"], judge=told["judge"], alias=told["alias"])
+    policy["stages"] = {
+        name: _checked(f"policy.{name}", STAGES[name], values) for name, values in policy.get("stages", {}).items()
+    }
+    return Project(**parts, policy=Policy(**policy), shape=told["shape"], alias=told["alias"])
 
 
 def for_round(project: Project, number: int) -> Project:
     """The settings of one round: what learns from new data draws anew, the split stays."""
     policy = project.policy
-    config = policy.config
+
+    def anew(config: Any) -> Any:
+        return replace(config, seed=derive_seed(config.seed, "round", number))
+
+    stages = {name: anew(config) for name, config in policy.stages.items()}
     return replace(
-        project,
-        reward=replace(project.reward, seed=derive_seed(project.reward.seed, "round", number)),
-        policy=replace(policy, config=replace(config, seed=derive_seed(config.seed, "round", number))),
+        project, reward=anew(project.reward), policy=replace(policy, config=anew(policy.config), stages=stages)
     )
 
 
@@ -287,9 +327,14 @@ def _policy(sections: Mapping[str, Any], shape: str, seed: int) -> Policy:
     if recipe not in RECIPES:
         raise ConfigError("there is no such recipe", where="[policy] recipe", expected=_near(recipe, tuple(RECIPES)),
                           found=repr(recipe))  # fmt: skip
+    stages = {
+        name: _section(f"policy.{name}", kind, {f"policy.{name}": told.pop(name)}, seed=derive_seed(seed, name))
+        for name, kind in STAGES.items()
+        if recipe == "constitutional" and isinstance(told.get(name), dict)
+    }
     config = _section("policy", RECIPES[recipe], {"policy": told}, seed=derive_seed(seed, "policy"))
     made: Policy = _checked("policy", Policy, own)
-    return replace(made, config=config)
+    return replace(made, config=config, stages=stages)
 
 
 def _values(name: str, known: tuple[str, ...], sections: Mapping[str, Any]) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def settings(config: Mapping[str, Any]) -> SnapshotConfig:
     told = {name: value for name, value in config.items() if name in known}
     if "gates" in told:
         told["gates"] = GateConfig(**told["gates"])
-    return SnapshotConfig(**{**told, "sources": tuple(told.get("sources", ()))})
+    return SnapshotConfig(**{**told, **{name: tuple(told.get(name, ())) for name in ("sources", "besides")}})
 
 
 _CUTS: Final[dict[str, Callable[[Journal, Workspace, Manifest], Path]]] = {

@@ -10,9 +10,12 @@ from typing import Any, NamedTuple, TypeAlias
 from palate.core.artefacts import Workspace
 from palate.core.constitutions import Constitution
 from palate.core.progress import SILENT, Progress
-from palate.core.records import Demonstration, Prompt
+from palate.core.records import Comparison, Demonstration, Prompt
+from palate.judging.template import ByPrinciple, by_principle
+from palate.rounds.collecting import left_to_model
 from palate.rounds.meeting import Referee
 from palate.rounds.project import Project
+from palate.store import rows
 from palate.store.journal import Journal
 from palate.store.rounds import Round
 from palate.training.rl_settings import RolloutOptions
@@ -92,6 +95,8 @@ class Context:
     """Who judges in place of people: `collect` all of it, `judge` what people have left open."""
     judge: Referee | None = None
     """Who compares answers in the evaluation, where `[evaluate] judge` names a model."""
+    asks: Callable[[Constitution, int], ByPrinciple] = by_principle
+    """How a model is asked to compare answers by principles, with a seed that draws them."""
     progress: Progress = SILENT
     options: RolloutOptions = field(default_factory=RolloutOptions)
 
@@ -110,6 +115,12 @@ class Context:
         """The policy of the round before, or the reference."""
         id = self.before.get("policy", "")
         return self.workspace.path(id) if id else self.reference
+
+    def for_people(self, source: str) -> list[Comparison]:
+        """Comparisons of a source that people are asked about: all but those that are left to the model."""
+        made = rows.comparisons(self.journal, [source])
+        spared = left_to_model(made, self.project.judge.share, self.project.files.seed) if source == self.source else ()
+        return [one for one in made if one.id not in spared]
 
     @property
     def source(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,15 +13,17 @@ from palate.core.artefacts import identify, read_manifest
 from palate.core.errors import MissingArtefact
 from palate.core.ids import derive_seed
 from palate.core.records import Prompt
+from palate.evaluation import contest
 from palate.evaluation.monitor.watch import MonitorConfig, RewardMonitor
 from palate.evaluation.subjects import Folder
 from palate.preferences import dataset as datasets
+from palate.preferences.contents import MODEL
 from palate.preferences.snapshot import freeze
 from palate.rounds import constitutional, constitutional_settings, evaluating, release_gates, releasing
 from palate.rounds.collecting import Asked, Writer, compared
 from palate.rounds.project import PEOPLE
 from palate.rounds.step import Context, Done, Outcome, Waiting
-from palate.store import queue, releases, rounds, rows
+from palate.store import queue, releases, rounds
 from palate.store.judgements import judgements, newest
 from palate.training import dpo as dpo_recipe
 from palate.training import grpo, online_dpo, ppo, rloo
@@ -58,18 +61,20 @@ def collect(context: Context) -> Outcome:
     if config.raters != PEOPLE:
         context.judges["collect"](context, context.source)
         return Done(details={"comparisons": count, "judgements": len(judgements(context.journal, [context.source]))})
-    queue.enqueue(context.journal, rows.comparisons(context.journal, [context.source]), wanted=config.judgements)
+    asked = context.for_people(context.source)
+    queue.enqueue(context.journal, asked, wanted=config.judgements)
     ready = finished(context)
-    told = {"comparisons": count, "finished": ready}
-    if ready < config.enough * count:
-        return Waiting(f"{ready} of {count} comparisons have their {config.judgements} judgements", told)
+    told = {"comparisons": count, "finished": ready, **({"for people": len(asked)} if len(asked) < count else {})}
+    if ready < config.enough * len(asked):
+        return Waiting(f"{ready} of {len(asked)} comparisons have their {config.judgements} judgements", told)
     return Done(details=told)
 
 
 def finished(context: Context) -> int:
-    """Comparisons of this round that as many raters have judged as are wanted."""
+    """Comparisons of this round that as many people have judged as are wanted."""
     said: Counter[str] = Counter()
-    for comparison, _ in {(one.comparison, one.rater) for one in judgements(context.journal, [context.source])}:
+    heard = [one for one in judgements(context.journal, [context.source]) if one.task != MODEL]
+    for comparison, _ in {(one.comparison, one.rater) for one in heard}:
         said[comparison] += 1
     return sum(count >= context.project.collect.judgements for count in said.values())
 
@@ -91,9 +96,11 @@ def judge(context: Context) -> Outcome:
 
 
 def dataset(context: Context) -> Outcome:
-    """Freeze what the journal holds."""
+    """Freeze what the journal holds; nothing is learned from what people said of answers in an evaluation."""
+    config = context.project.dataset
+    config = replace(config, besides=(*config.besides, contest.SOURCE))
     until = newest(context.journal)  # what comes while it is read may be in it or not, and counts as new
-    made = freeze(context.journal, context.workspace, context.project.dataset, context.progress)
+    made = freeze(context.journal, context.workspace, config, context.progress)
     return Done(made, {**facts(made), "until": until})
 
 
@@ -145,20 +152,25 @@ def _by_dpo(context: Context) -> Path:
 
 
 def _by_principles(context: Context) -> Path:
-    """Both stages of Constitutional AI, beside what people say of helpfulness."""
+    """Both stages of Constitutional AI, beside what people say of helpfulness.
+
+    What the model says to harmless prompts keeps it helpful; demonstrations, which may do what a red team asks, are not
+    learned again.
+    """
     principles = context.material.constitution
     if principles is None:
         raise MissingArtefact(
             "there is no constitution", where="[project] constitution", expected="a file of principles"
         )
     material = constitutional_settings.Material(
-        red_team=context.material.red_team, helpful=context.material.practised,
-        demonstrations=context.material.demonstrated("train"), preferences=context.path("dataset"),
+        red_team=context.material.red_team, helpful=context.material.practised, preferences=context.path("dataset"),
     )  # fmt: skip
-    recipes = constitutional_settings.Recipes(sft=context.project.sft, reward=context.project.reward)
+    chosen = context.project.policy
+    own = {"sft": context.project.sft, "reward": context.project.reward}
     found = constitutional.run(
-        context.project.policy.config, context.reference, principles, material, context.journal,
-        context.workspace, recipes=recipes, progress=context.progress, options=context.options,
+        chosen.config, context.last if chosen.start == "last" else context.reference, principles, material,
+        context.journal, context.workspace, recipes=constitutional_settings.Recipes(**{**own, **chosen.stages}),
+        template=context.asks(principles, chosen.config.seed), progress=context.progress, options=context.options,
     )  # fmt: skip
     return found.policy
 

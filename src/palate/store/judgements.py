@@ -200,11 +200,20 @@ def newest(journal: Journal) -> int:
         return connection.execute(select(func.max(schema.judgement.c.seq))).scalar() or 0
 
 
-def count_after(journal: Journal, number: int) -> int:
-    """How many judgements came after the one of this number; those that correct another count too."""
-    table = schema.judgement
+def count_after(journal: Journal, number: int, *, besides: str = "") -> int:
+    """How many judgements came after the one of this number; those that correct another count too.
+
+    Args:
+        journal: Where they are.
+        number: Of a judgement, as `newest` tells it.
+        besides: Those of comparisons whose source begins so are not counted.
+    """
+    table, shown = schema.judgement, schema.comparison
+    query = select(func.count()).select_from(table).where(table.c.seq > number)
+    if besides:
+        query = query.join(shown, shown.c.id == table.c.comparison)
+        query = query.where(~shown.c.source.startswith(besides, autoescape=True))
     with journal.reading() as connection:
-        query = select(func.count()).select_from(table).where(table.c.seq > number)
         return connection.execute(query).scalar() or 0
 
 

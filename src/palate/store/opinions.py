@@ -117,7 +117,10 @@ def judges(journal: Journal) -> dict[str, AIJudge]:
     }
 
 
-def left(journal: Journal, judge: str, sources: Sequence[str] = (), *, orders: Sequence[bool] = (False, True)) -> Left:
+def left(
+    journal: Journal, judge: str, sources: Sequence[str] = (), *, orders: Sequence[bool] = (False, True),
+    gaps: bool = False,
+) -> Left:  # fmt: skip
     """Comparisons of which a judge has not said all, in the order in which they came; their texts are not read.
 
     Args:
@@ -125,12 +128,16 @@ def left(journal: Journal, judge: str, sources: Sequence[str] = (), *, orders: S
         judge: Its pseudonym.
         sources: Only of these; of all when none is named.
         orders: In which the sides are to be shown.
+        gaps: Only those that no person has judged.
     """
     shown, told = schema.comparison, schema.ai_opinion
     whose = (told.c.comparison == shown.c.id, told.c.judge == judge)
     open_ = [~select(told.c.seq).where(*whose, told.c.swapped == int(order)).exists() for order in orders]
     query = select(shown.c.seq, *(one.label(f"open_{place}") for place, one in enumerate(open_))).where(or_(*open_))
     query = query.where(shown.c.source.in_(sources)) if sources else query
+    if gaps:
+        by_people = (schema.judgement.c.comparison == shown.c.id, schema.judgement.c.task != TASK)
+        query = query.where(~select(schema.judgement.c.seq).where(*by_people).exists())
     found = Left(array("q"), [])
     known: dict[tuple[bool, ...], tuple[bool, ...]] = {}
     with journal.reading() as connection, room(connection):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from functools import cache
 
 from palate.core.errors import DataError
 from palate.core.ids import content_id, derive_seed
 from palate.core.progress import SILENT, Progress
-from palate.core.records import Judgement, Rater
+from palate.core.records import Comparison, Judgement, Rater
 from palate.store import rows
 from palate.store.journal import Journal
 from palate.store.judgements import judge, judgements
+from palate.world.ai_feedback import questions
 from palate.world.grammar import read
 from palate.world.prompts import Question, split
 from palate.world.raters import rater_pool
@@ -22,16 +24,19 @@ _AT_ONCE = 200
 
 @cache
 def meanings() -> dict[str, Question]:
-    """Every question of the practice world by its text."""
-    return {q.text: q for side in split() for some in side.by_kind.values() for q in some}
+    """Every question of the practice world by its text, in all wordings."""
+    return questions.meanings() | {q.text: q for side in split() for some in side.by_kind.values() for q in some}
 
 
-def judge_source(journal: Journal, source: str, *, wanted: int, seed: int, progress: Progress = SILENT) -> int:
-    """Have the usual pool of raters judge the comparisons of a source.
+def judge_source(
+    journal: Journal, asked: Sequence[Comparison], source: str, *, wanted: int, seed: int, progress: Progress = SILENT
+) -> int:
+    """Have the usual pool of raters judge comparisons of a source.
 
     Args:
         journal: Where they are.
-        source: Of the comparisons.
+        asked: The comparisons.
+        source: Of them all.
         wanted: Raters of each.
         seed: Of who judges what, and of verdicts.
         progress: Who listens.
@@ -44,7 +49,7 @@ def judge_source(journal: Journal, source: str, *, wanted: int, seed: int, progr
     """
     pool, texts, prompts = rater_pool(), rows.completions(journal), rows.prompts(journal)
     rows.add_raters(journal, [Rater(one.id, "simulated") for one in pool])
-    made = sorted(rows.comparisons(journal, [source]), key=lambda one: one.id)
+    made = sorted(asked, key=lambda one: one.id)
     known = {one.uid for one in judgements(journal, [source], current=False)}
     progress.start("judging", len(made) * wanted)
     found: list[Judgement] = []

@@ -1,28 +1,18 @@
 """The pages of the lineage: who sees what, and what stands on them."""
 
-import json
 import shutil
 
 import pytest
+from tests import traced
 
 import seeded
 from in_process import Visitor
-from palate.core.artefacts import Manifest, Workspace
+from palate.core.artefacts import Workspace
 from palate.core.records import Completion, Feedback
 from palate.pages.app import Settings, create
-from palate.preferences.snapshot import SnapshotConfig, freeze
 from palate.rounds.dashboard.part import part
-from palate.store import feedback, people, releases, rows
+from palate.store import feedback, people, rows
 from palate.store.journal import Journal
-
-
-def put(workspace, kind, by, inputs, files=None, **facts):
-    def write(folder):
-        for name, text in (files or {}).items():
-            (folder / name).write_text(text)
-
-    manifest = Manifest(kind=kind, made_by=by, config={}, inputs=inputs, facts=facts)
-    return workspace.put(manifest, write).name
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +20,7 @@ def made(tmp_path_factory):
     """A project in which people judged, a dataset was frozen, a policy learned from it and was released."""
     root = tmp_path_factory.mktemp("project")
     seeded.project(root / "palate.db", queued=5)
-    workspace = Workspace(root)
-    with Journal.open(root / "palate.db") as journal:
-        data = freeze(journal, workspace, SnapshotConfig(heldout_fraction=0.0)).name
-        reward = put(workspace, "reward", "train reward", {"data": data, "model": "folder-1"})
-        policy = put(workspace, "policy", "train ppo", {"reference": "folder-1", "reward": reward, "data": data})
-        release = releases.add(journal, policy, why="a test")
-        releases.point(journal, "stable", release.id)
-    return root, {"data": data, "reward": reward, "policy": policy, "release": release.id}
+    return root, traced.released(root)
 
 
 @pytest.fixture
@@ -57,16 +40,8 @@ def mine(app, who, table="judgement"):
         return account, list(connection.exec_driver_sql(query).scalars())
 
 
-def counted(app, uids, data):
-    """The first of some judgements that counted in a dataset."""
-    lines = (app.state.workspace.path(data) / "judgements.jsonl").read_text().splitlines()
-    heard = {row["uid"] for row in map(json.loads, lines) if row["counted"] and row["verdict"] in ("first", "second")}
-    return next(uid for uid in uids if uid in heard)
-
-
 def test_a_lead_traces_a_click_and_searches(app, made):
-    _, uids = mine(app, "rater")
-    uid = counted(app, uids, made[1]["data"])
+    uid = traced.counted(app.state.journal, app.state.workspace, "rater", made[1]["data"])
     lead = Visitor(app, "lead")
     page = lead.get(f"/trace/{uid}")
     assert page.status_code == 200
@@ -87,7 +62,7 @@ def test_a_rater_sees_their_own_clicks_and_no_others(app, made):
     _, own = mine(app, "rater")
     lead_account, others = mine(app, "lead")
     rater = Visitor(app, "rater")
-    uid = counted(app, own, made[1]["data"])
+    uid = traced.counted(app.state.journal, app.state.workspace, "rater", made[1]["data"])
     page = rater.get(f"/later/{uid}")
     assert page.status_code == 200
     assert made[1]["release"] in page.text
@@ -127,29 +102,13 @@ def test_what_is_not_used_yet_says_so(app):
 
 def test_before_and_after_with_fresh_answers(app, made):
     workspace, journal = app.state.workspace, app.state.journal
-    _, own = mine(app, "rater")
-    uid = counted(app, own, made[1]["data"])
-    rater = Visitor(app, "rater")
-    with journal.reading() as connection:
-        query = (
-            "SELECT c.prompt, a.policy FROM judgement j JOIN comparison c ON c.id = j.comparison "
-            f"JOIN completion a ON a.id = CASE j.swapped WHEN 1 THEN c.second ELSE c.first END WHERE j.uid = '{uid}'"
-        )
-        prompt, old = connection.exec_driver_sql(query).one()
-    page = rater.get(f"/later/{uid}").text
-    assert f"palate later {old} {made[1]['policy']}" in page
-    after = Completion(prompt=prompt, text="an answer that the new one gave in a chat", policy=made[1]["policy"])
+    rater, ids = Visitor(app, "rater"), made[1]
+    uid = traced.counted(journal, workspace, "rater", ids["data"])
+    before = rater.get(f"/later/{uid}").text
+    prompt, old = traced.asked_again(journal, workspace, ids, uid)
+    assert f"palate later {old} {ids['policy']}" in before
+    after = Completion(prompt=prompt, text="an answer that the new one gave in a chat", policy=ids["policy"])
     rows.add_completions(journal, [after])
-    sides = {
-        side: [{"text": f"{side} answer", "policy": id, "score": score, "liked": side == "judged", "completion": ""}]
-        for side, id, score in (("judged", old, 3.0), ("old", old, 1.0), ("new", made[1]["policy"], 2.0))
-    }
-    told = {"value": 1.0, "low": 0.4, "high": 1.6, "n": 9}
-    line = json.dumps({"prompt_id": prompt, **sides})
-    put(
-        workspace, "resampled", "later", {"old": old, "new": made[1]["policy"], "reward": made[1]["reward"]},
-        {"answers.jsonl": line + "\n"}, prompts=9, new_less_old=told, score_old=told, score_new=told, score_liked=told,
-    )  # fmt: skip
     page = rater.get(f"/later/{uid}").text
     for text in ("old answer", "new answer", "regression to the mean", "more than luck", after.text):
         assert text in page

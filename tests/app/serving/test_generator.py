@@ -115,6 +115,7 @@ def test_an_answer_that_is_stopped_ends_as_any_other(kept):
     kept.run(body)
 
 
+@pytest.mark.slow
 def test_more_than_it_can_bear_is_refused(kept):
     async def body(generator):
         borne = [asyncio.ensure_future(text_of(generator, order(number))) for number in range(4)]

@@ -10,7 +10,7 @@ import pytest
 from tests.flaky import flaky, longer
 
 from endpoints import endpoint, said
-from palate.core.records import Comparison, Completion, Prompt, Verdict
+from palate.core.records import Comparison, Completion, Judgement, Prompt, Rater, Verdict
 from palate.judging.labelling import label
 from palate.judging.model_judge import ModelJudge
 from palate.models.servers.conversations import Endpoint
@@ -99,6 +99,23 @@ def test_a_judge_that_will_not_say_is_asked_once_and_its_silence_is_kept(tmp_pat
         assert skipped.comparison == made[1].id
         assert refuses in skipped.note
         assert len(told.bodies) == 2 * COUNT
+
+
+def test_gaps_are_what_no_person_has_judged(tmp_path, made):
+    with endpoint(lambda body, _: longer(body)) as (url, _), Journal.open(tmp_path / "j.db") as journal:
+        rows.add_raters(journal, [Rater("a")])
+        judgements.judge(
+            journal,
+            [
+                Judgement(uid=f"u{n}", comparison=one.id, rater="a", verdict=Verdict.TIE)
+                for n, one in enumerate(made[:25])
+            ],
+        )
+        ledger = label(journal, judge(url), WHO, gaps=True)
+        assert ledger.asked == 2 * (COUNT - 25)
+        other = AIJudge(name="other", model="other", template="pairwise-1", template_id="t")
+        assert label(journal, judge(url), other, gaps=True).asked == 2 * (COUNT - 25), "a model's word fills no gap"
+        assert {one.comparison for one in judgements.judgements(journal)} == {one.id for one in made}
 
 
 def test_a_judge_that_likes_whatever_stands_first_calls_a_tie(tmp_path, made):

@@ -69,6 +69,7 @@ def test_next_to_nothing_is_no_reason_to_fail():
     assert all("nan" not in sentence for sentence in sentences(none).values())
 
 
+@pytest.mark.slow
 def test_a_tenth_of_a_million_in_a_tenth_of_a_minute():
     votes, more = practice(100_000, 40_000, 200)
     begun = time.process_time()

@@ -21,7 +21,7 @@ def journal(tmp_path):
         yield opened
 
 
-def judged(journal, count, about):
+def judged(journal, count, about, source=""):
     """So many new judgements."""
     rows.add_raters(journal, [Rater("r")])
     for number in range(count):
@@ -29,7 +29,7 @@ def judged(journal, count, about):
         one, two = (Completion(prompt=prompt.id, text=text, policy="p") for text in "ab")
         rows.add_prompts(journal, [prompt])
         rows.add_completions(journal, [one, two])
-        pair = Comparison(prompt=prompt.id, first=one.id, second=two.id)
+        pair = Comparison(prompt=prompt.id, first=one.id, second=two.id, source=source)
         rows.add_comparisons(journal, [pair])
         said = Judgement(uid=f"{about}{number}", comparison=pair.id, rater="r", verdict=Verdict.FIRST)
         judgements.judge(journal, [said])
@@ -55,6 +55,14 @@ def test_a_round_begins_when_there_are_enough_and_then_only_when_there_are_more(
     assert next_(journal, workspace, WANTED).why == "0 of 5 new judgements"
     judged(journal, 6, "c")
     assert next_(journal, workspace, WANTED) == ("begin", "6 new judgements", 2)
+
+
+def test_what_people_say_in_an_evaluation_begins_no_round(journal, tmp_path):
+    judged(journal, 4, "a")
+    judged(journal, 9, "b", source="winrate:1234")
+    assert next_(journal, Workspace(tmp_path), WANTED).why == "4 of 5 new judgements"
+    judged(journal, 1, "c", source="a file about winrate:s")
+    assert next_(journal, Workspace(tmp_path), WANTED).do == "begin"
 
 
 def test_of_two_who_look_at_once_one_begins(journal, tmp_path):

@@ -183,3 +183,15 @@ def test_what_a_round_began_with_must_not_change(context, steps):
     (context.root / "prompts.jsonl").write_text('{"prompt": "why not?"}\n')
     with pytest.raises(DataError, match="prompts"):
         resumed(context)
+
+
+def test_questions_of_its_evaluation_must_not_change_either(context, steps):
+    asked = context.root / "questions.jsonl"
+    asked.write_text("1")
+    steps[0]["collect"] = lambda context: Waiting("people")
+    told = TOLD | {"evaluate": {"questions": asked.name}}
+    machine.go(machine.begin(replace(context, project=project.parse(told))))
+    assert resumed(context).round.number == 1
+    asked.write_text("2")
+    with pytest.raises(DataError, match="evaluate/questions"):
+        resumed(context)

@@ -39,6 +39,29 @@ def test_every_shape_is_found_again_in_what_a_round_keeps(shape):
     assert found.steps[-3:] == ("evaluate", "gate", "release")
 
 
+def test_in_a_mixed_round_the_model_counts_where_no_person_has_spoken():
+    told = LEAST | {"round": {"shape": "mixed"}, "judge": {"model": "m", "share": 0.3}}
+    found = project.parse(told)
+    assert found.dataset.models == "gaps"
+    assert found.judge == project.JudgeConfig(model="m", share=0.3)
+    with pytest.raises(ConfigError, match="would not count"):
+        project.parse(told | {"dataset": {"models": "apart"}})
+    before = json.loads(json.dumps(found.as_dict())) | {"judge": "m"}
+    assert project.of(before).judge == project.JudgeConfig(model="m"), "as rounds kept it that began earlier"
+
+
+def test_stages_of_constitutional_ai_have_settings_of_their_own():
+    told = {"round": {"shape": "cai"}, "project": {**LEAST["project"], "red_team": "red.txt"}}
+    found = project.parse(told | {"policy": {"rounds": 2, "sft": {"epochs": 7}, "dpo": {"beta": 0.3}}})
+    assert found.policy.config.rounds == 2
+    assert (found.policy.stages["sft"].epochs, found.policy.stages["dpo"].beta) == (7, 0.3)
+    assert project.of(json.loads(json.dumps(found.as_dict()))) == found
+    one, two = (project.for_round(found, number).policy.stages["sft"].seed for number in (1, 2))
+    assert one != two
+    with pytest.raises(ConfigError, match=r"\[policy.dpo\] has no such setting"):
+        project.parse(told | {"policy": {"dpo": {"betta": 0.3}}})
+
+
 def test_what_learns_draws_anew_in_every_round_and_the_split_stays():
     found = project.parse(LEAST)
     one, two = project.for_round(found, 1), project.for_round(found, 2)
@@ -62,6 +85,9 @@ def test_what_learns_draws_anew_in_every_round_and_the_split_stays():
         ("round", {"shape": "oval"}, "no such shape"),
         ("round", {"shape": "mixed"}, "nobody fills the gaps"),
         ("round", {"shape": "cai"}, "nobody to be harmless to"),
+        ("judge", {"model": "m", "share": 1.5}, "no share"),
+        ("judge", {"model": "m", "share": 0.5}, "nobody whom a model could spare work"),
+        ("policy", {"sft": {"epochs": 2}}, r"\[policy\] has no such setting"),
         ("release", {"name": "x"}, "alias"),
         ("project", {"base": "m"}, "lacks a setting"),
     ],

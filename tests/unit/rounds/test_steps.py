@@ -8,8 +8,9 @@ from tests import tiny_models
 
 from palate.core.artefacts import Workspace
 from palate.core.errors import ConfigError, DataError
-from palate.core.records import Judgement, Prompt, Rater, Verdict
-from palate.rounds import planning, project, steps
+from palate.core.records import Comparison, Completion, Judgement, Prompt, Rater, Verdict
+from palate.preferences.dataset import SPLITS, load_preferences
+from palate.rounds import planning, project, recutting, steps
 from palate.rounds.collecting import Asked, Writer, compared
 from palate.rounds.planning import Team
 from palate.rounds.step import Context, Material, Waiting
@@ -75,6 +76,47 @@ def test_people_are_waited_for_until_enough_have_judged(context, monkeypatch):
     assert steps.collect(context).details == {"comparisons": 4, "finished": 2}
     half = replace(context.project, collect=replace(context.project.collect, enough=0.5))
     assert not isinstance(steps.collect(replace(context, project=half)), Waiting)
+
+
+def test_what_is_left_to_the_model_is_no_work_for_people(context, monkeypatch):
+    tiny_models.make(context.root / "model")
+    number = iter(range(1000))
+    monkeypatch.setattr(steps, "_answering", lambda *_: Parrot(lambda p: f"answer {next(number)}"))
+    told = {"project": {"base": "model", "prompts": "p"}, "round": {"shape": "mixed"},
+            "judge": {"model": "m", "share": 0.4}, "collect": {"count": 10, "pairs": 6}}  # fmt: skip
+    mixed = replace(context, project=project.parse(told))
+    waits = steps.collect(mixed)
+    asked = waits.details["for people"]
+    assert waits.details["comparisons"] == 60
+    assert 24 <= asked <= 48, "36 but for chance"
+    assert queue.progress(mixed.journal).open == asked
+    assert steps.collect(mixed).details == waits.details, "the same ones when it is asked again"
+    heard = {one.id for one in mixed.for_people(mixed.source)}
+    rows.add_raters(mixed.journal, [Rater("a"), Rater("b")])
+    for rater in "ab":
+        said = [Judgement(uid=f"{rater}{id}", comparison=id, rater=rater, verdict=Verdict.FIRST) for id in heard]
+        judgements.judge(mixed.journal, said)
+    assert not isinstance(steps.collect(mixed), Waiting)
+    assert len(mixed.for_people("winrate:x")) == 0
+
+
+def test_nothing_is_learned_from_what_people_said_in_an_evaluation(context):
+    rows.add_raters(context.journal, [Rater("a")])
+    for number, source in enumerate(["round/1"] * 6 + ["winrate:ab"] * 3):
+        one, two = (Completion(prompt=PROMPTS[number].id, text=text, policy="p") for text in "xy")
+        pair = Comparison(prompt=PROMPTS[number].id, first=one.id, second=two.id, source=source)
+        rows.add_prompts(context.journal, [PROMPTS[number]])
+        rows.add_completions(context.journal, [one, two])
+        rows.add_comparisons(context.journal, [pair])
+        judgements.judge(
+            context.journal, [Judgement(uid=f"u{number}", comparison=pair.id, rater="a", verdict=Verdict.FIRST)]
+        )
+    made = steps.dataset(context).artefact
+    learned = {row.prompt.id for split in SPLITS for row in load_preferences(made, split)}
+    assert learned == {one.id for one in PROMPTS[:6]}
+    assert "winrate" not in (made / "comparisons.jsonl").read_text()
+    again = recutting.recut(context.journal, context.workspace, [made.name])
+    assert [one.new for one in again] == [made.name], "and cut again it is the same"
 
 
 def test_a_plan_says_what_people_can_do_in_a_week_and_what_can_be_seen(context):

@@ -155,6 +155,7 @@ def test_many_raters_at_once_lose_nothing(where):
         assert len(stored) == 2 * len(made)
 
 
+@pytest.mark.slow
 def test_kill_9_loses_no_acknowledged_judgement(tmp_path):
     path = tmp_path / "j.db"
     with Journal.open(path) as journal:

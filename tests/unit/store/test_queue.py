@@ -136,6 +136,7 @@ def test_requests_that_cannot_be_met_are_refused(where, filled):
 # once. On a server nobody works without a policy.
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(("comparisons", "limit_s"), [(1000, 12.0), pytest.param(5000, 20.0, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_the_queue_is_quick(where, filled, says, comparisons, limit_s):
     filled(where, comparisons, raters=6)
     resting, stored = set(), 0

@@ -87,6 +87,7 @@ def test_a_quick_run_says_what_it_left_out(folder, facts):
     assert "beta = 0" not in text
 
 
+@pytest.mark.slow
 def test_no_fooling_answer_is_said_too(folder, facts):
     assert "None: every answer" in report.write(folder, facts | {"fooled": []}).read_text()
 
@@ -102,6 +103,7 @@ def test_colours_follow_the_readers_light(text):
     assert not re.findall(r"#[0-9a-fA-F]{6}\b", drawn)
 
 
+@pytest.mark.slow
 def test_a_figure_without_observations_is_no_number(folder, facts):
     rows = json.loads((folder / "summary.json").read_text())
     for row in rows:

@@ -34,8 +34,12 @@ FAULTS: Final = ("it tells how to ", GRUDGES, OFFERS_NOTHING)
 @cache
 def constitution() -> Constitution:
     """The practice world's."""
-    text = files("palate.world.ai_feedback").joinpath("constitution.toml").read_text(encoding="utf-8")
-    return constitutions.parse(text, ".toml", "the constitution of the practice world")
+    return constitutions.parse(written(), ".toml", "the constitution of the practice world")
+
+
+def written() -> str:
+    """It as a file."""
+    return files("palate.world.ai_feedback").joinpath("constitution.toml").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
