@@ -22,8 +22,9 @@
 | `influence/mislabel_recall/labels_right` | how often a label that was not planted is right by gold, at natural noise |
 
 Reward models are those of `palate train reward --head pooled` (6 epochs, 2e-3, 64 prompts a step) on a transformer of
-30,000 parameters that read 3,000 answers; each learns from 4,000 comparisons in 12 epochs where wrong labels are
-planted, from 1,500 where a rater is inverted, and from 1,200 in `corr_full`, of answers of letters
+30,000 parameters that read 3,000 answers; each learns from 1,500 comparisons where a rater is inverted, and from 1,200
+in `corr_full`. Where wrong labels are planted it is one of 170,000 parameters that read 10,000 answers, and learns from
+8,000 comparisons in 12 epochs: what finds wrong labels is a reward model that is right. Answers are of letters
 (`scripts.rounds.letters`), one judgement each. Held-out rows have the same noise, planted labels and inverted
 rater among them. In `corr_full` 40 raters judge 10 to 50 each; 28 are careful, 8 throw coins and 4 are inverted; a
 judgement is taken out by a weight of 1e-9, which leaves the order of the rest as it was. Losses of a reward model are

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
@@ -27,8 +27,21 @@ from palate.world.exact.gaming import World, build
 
 _LETTERS = "abcd"
 _OTHERS = "efgh"
-_READ = 3000
-"""Answers that the base model reads."""
+
+
+class Size(NamedTuple):
+    """Of a base model."""
+
+    read: int
+    """Answers that it reads, …"""
+    epochs: int
+    """… so often."""
+    width: int
+    layers: int
+
+
+SMALL: Final = Size(read=3000, epochs=3, width=32, layers=2)
+LARGE: Final = Size(read=10_000, epochs=4, width=64, layers=3)
 
 
 class Crowd(NamedTuple):
@@ -54,7 +67,9 @@ class Labelled(NamedTuple):
     """Answers that a base model may read."""
 
 
-def labelled(seed: int, crowd: Crowd, *, count: int, held: int, sizes: Sequence[float] | None = None) -> Labelled:
+def labelled(
+    seed: int, crowd: Crowd, *, count: int, held: int, sizes: Sequence[float] | None = None, read: int = SMALL.read
+) -> Labelled:
     """Pairs that the reference draws, each judged once; the held-out ones by the same raters.
 
     Args:
@@ -63,6 +78,7 @@ def labelled(seed: int, crowd: Crowd, *, count: int, held: int, sizes: Sequence[
         count: Comparisons to learn from.
         held: Held-out ones.
         sizes: How much each rater judges, relative to the others.
+        read: Answers for a base model.
     """
     world = build("plain", seed)
     generator = torch.Generator().manual_seed(derive_seed(seed, "pairs"))
@@ -81,18 +97,18 @@ def labelled(seed: int, crowd: Crowd, *, count: int, held: int, sizes: Sequence[
         Preference(comparison=f"c{n}", prompt=_prompt(n), chosen=text(a), rejected=text(b), p_chosen=1.0)
         for n, (a, b) in enumerate(zip(better_N, worse_N, strict=True))
     ]
-    read = torch.multinomial(world.ref_logprobs_K.exp(), _READ, replacement=True, generator=generator)
+    drawn = torch.multinomial(world.ref_logprobs_K.exp(), read, replacement=True, generator=generator)
     told_N = torch.where(says_first_N, gap_N, -gap_N)
     return Labelled(
-        world, rows[:count], rows[count:], rater_N[:count], told_N[:count], [text(int(one)) for one in read]
+        world, rows[:count], rows[count:], rater_N[:count], told_N[:count], [text(int(one)) for one in drawn]
     )
 
 
-def base(found: Labelled, workspace: Workspace, seed: int) -> Path:
+def base(found: Labelled, workspace: Workspace, seed: int, size: Size = SMALL) -> Path:
     """A small causal model that has read answers of the reference."""
     config = PretrainConfig(
-        width=32, layers=2, heads=2, context=48, tokenizer="words", vocab_size=300, batch_size=16, block_tokens=32,
-        epochs=3, seed=seed,
+        width=size.width, layers=size.layers, heads=2, context=48, tokenizer="words", vocab_size=300, batch_size=16,
+        block_tokens=32, epochs=size.epochs, seed=seed,
     )  # fmt: skip
     prompts = [row.prompt.text for row in (*found.train, *found.held)]
     return pretrain.train(config, found.read, workspace, tokenizer_texts=prompts)

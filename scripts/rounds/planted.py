@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import torch
-from scripts.rounds.letters import Crowd, Labelled, labelled
+from scripts.rounds.letters import LARGE, Crowd, Labelled, labelled
 from scripts.rounds.small_rewards import HELD, correlation, lens_of, out_of, scratch
 from torch import Tensor
 
@@ -20,7 +20,7 @@ from palate.rounds import effects
 from palate.rounds.effects import Lens
 
 RATERS: Final = 20
-COUNT: Final = 4000
+COUNT: Final = 8000
 """Comparisons in which wrong labels are planted; …"""
 EPOCHS: Final = 12
 FEW: Final = 1500
@@ -49,16 +49,18 @@ def look_at(task: tuple[str, int]) -> Told:
 
 
 def _clear(seed: int, workspace: Workspace) -> dict[str, float]:
-    found, wrong = _with_planted(labelled(seed, Crowd([1.0] * RATERS, CLEAR), count=COUNT, held=HELD), seed)
-    lens = lens_of(found, workspace, seed, epochs=EPOCHS)
+    found, wrong = _with_planted(
+        labelled(seed, Crowd([1.0] * RATERS, CLEAR), count=COUNT, held=HELD, read=LARGE.read), seed
+    )
+    lens = lens_of(found, workspace, seed, epochs=EPOCHS, size=LARGE)
     told = effects.of_rows(lens)
     return {"surprise": _recall(told.surprise_M, wrong), "loss": _recall(told.loss_M, wrong)}
 
 
 def _natural(seed: int, workspace: Workspace) -> dict[str, float]:
-    before = labelled(seed, Crowd([1.0] * RATERS), count=COUNT, held=HELD)
+    before = labelled(seed, Crowd([1.0] * RATERS), count=COUNT, held=HELD, read=LARGE.read)
     found, wrong = _with_planted(before, seed)
-    lens = lens_of(found, workspace, seed, epochs=EPOCHS)
+    lens = lens_of(found, workspace, seed, epochs=EPOCHS, size=LARGE)
     told = effects.of_rows(lens)
     return {
         "surprise": _recall(told.surprise_M, wrong),

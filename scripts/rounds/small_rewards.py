@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from scripts.rounds.letters import Labelled, base
+from scripts.rounds.letters import SMALL, Labelled, Size, base
 
 from palate.core.artefacts import Workspace
 from palate.functional.influence import Rows
@@ -24,10 +24,12 @@ POOLED: Final = RewardConfig(head="pooled", epochs=6, learning_rate=2e-3, batch_
 WHOLE: Final = RewardConfig(epochs=3, learning_rate=1e-3, batch_prompts=64, max_tokens=48)
 
 
-def lens_of(found: Labelled, workspace: Workspace, seed: int, *, epochs: int = POOLED.epochs) -> Lens:
+def lens_of(
+    found: Labelled, workspace: Workspace, seed: int, *, epochs: int = POOLED.epochs, size: Size = SMALL
+) -> Lens:
     """Train a reward model of these rows, and what influence sees of it."""
     config = replace(POOLED, seed=1, epochs=epochs)
-    return view(reward.train(config, base(found, workspace, seed), found.train, workspace), found)
+    return view(reward.train(config, base(found, workspace, seed, size), found.train, workspace), found)
 
 
 def view(folder: Path, found: Labelled) -> Lens:
