@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Final
 
 from palate.core.errors import DataError
 from palate.core.guidelines import Clause as Clause
@@ -104,6 +105,10 @@ class Completion:
             "completion",
             [self.prompt, self.text, self.policy, self.temperature, self.sample, self.finished],
         )
+
+
+EVALUATION: Final = "winrate:"
+"""So begin the sources of comparisons by which models are evaluated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

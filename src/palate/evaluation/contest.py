@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from palate.core.artefacts import Manifest, Workspace, identify
 from palate.core.errors import ConfigError
 from palate.core.ids import content_id
 from palate.core.judges import Judge
 from palate.core.progress import SILENT, Progress
-from palate.core.records import Prompt
+from palate.core.records import EVALUATION, Prompt
 from palate.core.subjects import Subject
 from palate.evaluation import people
 from palate.evaluation.answers import References, answers
@@ -31,8 +31,6 @@ Two = tuple[str, str]
 ROWS = "rows.jsonl"
 """A line a pair: the prompt, both answers, and what was said of them."""
 RATES = "winrate.json"
-SOURCE: Final = "winrate:"
-"""So begin the sources of comparisons that people are shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +168,7 @@ def source(two: Sequence[Side], config: ContestConfig, some: Sequence[Match]) ->
     """Of the comparisons that people are shown of two sides' matches, as the journal has it."""
     writers = [_writer(one, config).id for one in two]
     asked = [*writers, asdict(config), [match.prompt.id for match in some]]
-    return f"{SOURCE}{content_id('winrate', asked)}"
+    return f"{EVALUATION}{content_id('winrate', asked)}"
 
 
 def keep(

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from palate.core.artefacts import Workspace
 from palate.core.errors import ConfigError
-from palate.evaluation import contest
+from palate.core.records import EVALUATION
 from palate.rounds.turn import look
 from palate.store import judgements, rounds
 from palate.store.journal import Journal
@@ -64,7 +64,7 @@ def next_(journal: Journal, workspace: Workspace, config: ContinuousConfig, *, n
         if turn.state == "failed":
             return Next("wait", f"round {turn.round.number} failed at {turn.step}: a person must look at it")
         return Next("resume", f"round {turn.round.number} is at {turn.step}")
-    new = judgements.count_after(journal, used_until(journal, every), besides=contest.SOURCE)
+    new = judgements.count_after(journal, used_until(journal, every), besides=EVALUATION)
     if new < config.judgements:
         return Next("wait", f"{new} of {config.judgements} new judgements")
     moment = datetime.fromisoformat(now) if now else datetime.now(UTC)

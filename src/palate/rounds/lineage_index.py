@@ -52,7 +52,7 @@ WHY: Final = {
     APART: "held, but did not count: its rater was kept apart",
 }
 """In words, by state."""
-_VERSION: Final = 1
+_VERSION: Final = 2
 _PARTS: Final = (
     "judgements", "states", "raters", "comparisons", "splits", "prompts", "prompt_splits", "answers", "answer_splits",
 )  # fmt: skip
@@ -153,14 +153,15 @@ def build(folder: Path) -> Index:
     rowed: dict[str, int] = {}
     prompts: dict[int, int] = {}
     answers: dict[int, int] = {}
-    apart: set[str] = set()
+    apart: set[str] = set()  # rows of raters who were kept apart; what the others said is in none of them
     for split in (*SPLITS, UNSEEN_RATERS):
         state = LEARNED if split == "train" else MEASURED
         for row in _rows(folder / f"{split}.jsonl"):
             if "comparison" in row:
-                rowed[row["comparison"]] = min(state, rowed.get(row["comparison"], NONE))
                 if split == UNSEEN_RATERS:
                     apart.add(row["comparison"])
+                else:
+                    rowed[row["comparison"]] = min(state, rowed.get(row["comparison"], NONE))
             elif "completion" in row:
                 key = hashed(row.get("prompt_id", ""), row["completion"])
                 answers[key] = min(state, answers.get(key, NONE))
@@ -168,7 +169,8 @@ def build(folder: Path) -> Index:
                 asked = hashed(row["prompt_id"])
                 prompts[asked] = min(state, prompts.get(asked, NONE))
     uids, states, raters = _judged(folder, rowed, apart)
-    shown = rowed | {row["id"]: NO_ROW for row in _rows(folder / COMPARISONS) if row["id"] not in rowed}
+    shown = dict.fromkeys((row["id"] for row in _rows(folder / COMPARISONS)), NO_ROW)
+    shown |= dict.fromkeys(apart, MEASURED) | rowed
     judgements_J, states_J = _sorted(uids, states)
     comparisons_N, splits_N = _sorted(array("Q", map(hashed, shown)), array("B", shown.values()))
     answers_A, splits_A = _sorted(array("Q", answers), array("B", answers.values()))

@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from palate.core.records import Comparison
+from palate.core.records import EVALUATION, Comparison
 from palate.rounds import lineage_index as index_
 from palate.rounds.lineage import Edge, Lineage, Node, Side, of_artefact, of_row
 from palate.rounds.lineage_artefacts import Made
@@ -31,6 +31,7 @@ from palate.store import releases, taints, tracing
 ROLES: Final = ("learned", "measured", "paired", "asked", "held")
 _ROLE: Final = {LEARNED: "learned", MEASURED: "measured"}
 NOT_YET: Final = "Not used yet: it is in no dataset. The next one that is built will read it."
+EVALUATED: Final = "It compared two models in an evaluation: no dataset of a round learns from that."
 NOTHING: Final = "Nothing was made of it yet."
 
 
@@ -51,7 +52,8 @@ def up(lineage: Lineage, node: Node) -> Side:
             edges, reached = held_edges(lineage, held)
             side = Side([*before, *edges, *follow(lineage, reached)], [], notes)
             empty = not any(role != "held" for role in reached.values())
-            return _noted(lineage, side, NOT_YET if empty and node.kind in tracing.CLICKS else "")
+            click = node.kind in tracing.CLICKS and EVALUATED not in notes
+            return _noted(lineage, side, NOT_YET if empty and click else "")
         if node.kind == "release":
             return _noted(lineage, Side(_round_of_release(lineage, node), [], []), "")
         if node.kind == "round":
@@ -143,7 +145,9 @@ _Found = tuple[list[Edge], list[tuple[str, Held]], list[str]]
 def _judgement(lineage: Lineage, node: Node) -> _Found:
     row = tracing.get(lineage.journal, "judgement", node.id)
     assert row is not None
-    return [], [(node.id, one) for one in of_judgement(lineage, row)], []
+    shown = tracing.get(lineage.journal, "comparison", row.row["comparison"])
+    evaluated = shown is not None and str(shown.row["source"]).startswith(EVALUATION)
+    return [], [(node.id, one) for one in of_judgement(lineage, row)], [EVALUATED] if evaluated else []
 
 
 def of_judgement(lineage: Lineage, row: tracing.Row) -> list[Held]:

@@ -12,8 +12,7 @@ from typing import Any, Final
 from palate.core.artefacts import identify, read_manifest
 from palate.core.errors import MissingArtefact
 from palate.core.ids import derive_seed
-from palate.core.records import Prompt
-from palate.evaluation import contest
+from palate.core.records import EVALUATION, Prompt
 from palate.evaluation.monitor.watch import MonitorConfig, RewardMonitor
 from palate.evaluation.subjects import Folder
 from palate.preferences import dataset as datasets
@@ -98,7 +97,7 @@ def judge(context: Context) -> Outcome:
 def dataset(context: Context) -> Outcome:
     """Freeze what the journal holds; nothing is learned from what people said of answers in an evaluation."""
     config = context.project.dataset
-    config = replace(config, besides=(*config.besides, contest.SOURCE))
+    config = replace(config, besides=(*config.besides, EVALUATION))
     until = newest(context.journal)  # what comes while it is read may be in it or not, and counts as new
     made = freeze(context.journal, context.workspace, config, context.progress)
     return Done(made, {**facts(made), "until": until})

@@ -8,10 +8,10 @@ from tests import traced
 import seeded
 from in_process import Visitor
 from palate.core.artefacts import Workspace
-from palate.core.records import Completion, Feedback
+from palate.core.records import Comparison, Completion, Feedback, Judgement, Prompt, Verdict
 from palate.pages.app import Settings, create
 from palate.rounds.dashboard.part import part
-from palate.store import feedback, people, rows
+from palate.store import feedback, judgements, people, rows
 from palate.store.journal import Journal
 
 
@@ -127,3 +127,22 @@ def test_hostile_text_stays_text(app):
         assert "<script>alert" not in page.text
         assert "<script>x" not in page.text
         assert "<b>p</b>" not in page.text
+
+
+def test_who_compared_two_models_is_told_that_nothing_is_learned_from_it(app):
+    journal = app.state.journal
+    account, _ = mine(app, "rater")
+    prompt = Prompt.of("which of two models?")
+    sides = [Completion(prompt=prompt.id, text=text, policy=text) for text in ("old", "new")]
+    shown = Comparison(prompt=prompt.id, first=sides[0].id, second=sides[1].id, source="winrate:1")
+    rows.add_prompts(journal, [prompt])
+    rows.add_completions(journal, sides)
+    rows.add_comparisons(journal, [shown])
+    judgements.judge(
+        journal, [Judgement(uid="evaluated", comparison=shown.id, rater=account.rater, verdict=Verdict.SECOND)]
+    )
+    for page in ("/later/evaluated", "/later"):
+        text = Visitor(app, "rater").get(page).text
+        assert "no dataset of a round learns from that" in text
+    assert "Not used yet" not in Visitor(app, "rater").get("/later/evaluated").text
+    assert "no dataset of a round learns from that" in Visitor(app, "lead").get("/trace/evaluated").text
