@@ -65,6 +65,12 @@ def _labels(project: Project, prompts: int, team: Team) -> Iterator[str]:
     if not comparisons:
         yield "Nothing is collected: what the journal holds is enough."
         return
+    if share := project.judge.share:
+        yield f"Some {share:.0%} of {comparisons} comparisons are left to {project.judge.model}."
+        comparisons = round((1 - share) * comparisons)
+    if not comparisons:
+        yield "People are asked about none."
+        return
     yield (
         f"{count} prompts with {collect.completions} answers each make up to {comparisons} comparisons, "
         f"{comparisons * collect.judgements} judgements."

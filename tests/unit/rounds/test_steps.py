@@ -126,6 +126,11 @@ def test_a_plan_says_what_people_can_do_in_a_week_and_what_can_be_seen(context):
     assert "4 prompts with 4 answers each make up to 8 comparisons, 16 judgements" in told
     assert "some 360 comparisons a week" in told
     assert "known after the first round" in told
+    mixed = {"project": {"base": "model", "prompts": "p"}, "collect": {"count": 4, "pairs": 2},
+             "round": {"shape": "mixed"}, "judge": {"model": "m", "share": 0.25}}  # fmt: skip
+    told = " ".join(planning.plan(replace(context, project=project.parse(mixed)), Team(3, 5, 60)))
+    assert "Some 25% of 8 comparisons are left to m" in told
+    assert "up to 6 comparisons, 12 judgements" in told
     with pytest.raises(ConfigError, match="nobody would judge"):
         list(planning.plan(context, Team(0, 5, 60)))
 
