@@ -15,15 +15,17 @@ from palate.world import stages
 from palate.world.settings import Size
 
 SEEDS: Final = 5
+LABEL: Final = "practice self-play, steady"
+"""Of the seeds: those of self-play, which nothing was chosen on; other cells take them for their bases."""
 BUILT: Final = Path(__file__).resolve().parents[2] / "build" / "practice-arms"
 
 Arms: TypeAlias = Callable[[Path, int, Path, Size, Any], list[Any]]
 """Arms of one seed, each a named tuple: from a folder, a seed, an SFT model, the world's size, and amounts."""
 
 
-def of_seeds(name: str, arms: Arms, amounts: Any, seed: int, label: str = "practice arms") -> list[list[list[Any]]]:
-    """What each seed's arms came to, as lists of their fields; with another label, of other seeds."""
-    seeds = [derive_seed(seed, label, number) % 10_000 for number in range(SEEDS)]
+def of_seeds(name: str, arms: Arms, amounts: Any, seed: int) -> list[list[list[Any]]]:
+    """What each seed's arms came to, as lists of their fields."""
+    seeds = [derive_seed(seed, LABEL, number) % 10_000 for number in range(SEEDS)]
     with ProcessPoolExecutor(2) as pool:
         return list(pool.map(partial(run, name, arms, amounts), seeds))
 

@@ -41,7 +41,7 @@ COLLAPSED: Final = 0.9
 
 def figures(seed: int) -> list[dict[str, Any]]:
     """All rows; the same seed gives the same rows."""
-    ran = practice.of_seeds("self-play", self_play.run, Amounts(), seed, "practice self-play, steady")
+    ran = practice.of_seeds("self-play", self_play.run, Amounts(), seed)
     return list(rows([{told[0]: Arm(*told) for told in arms} for arms in ran]))
 
 
