@@ -47,12 +47,16 @@ class Scale:
     """Prompts, none of them harmful, whose answers raters compare."""
     answers: int = 3
     """To each of them, all pairs are compared; and four to each of the red team's prompts."""
-    lookalikes: int = 70
+    lookalikes: int = 140
     """Benign questions among the red team's."""
     beside: int = 700
     """Usual demonstrations, none of a harmful question, that are learned beside revisions."""
     pairs: int = 4
-    """Comparisons of answers to a prompt of the red team."""
+    """Comparisons of answers to a prompt of the red team, as raters judge them."""
+    asked: int = 5
+    """Answers of a model that says itself which are better, to each of the red team's prompts."""
+    said: int = 6
+    """Comparisons of them."""
     longest: int = 64
     """Tokens of an answer to the red team, a critique or a revision; longer ones leave the model no room to rewrite
     them."""
@@ -126,7 +130,8 @@ def cai(root: Path, seed: int, sft: Path, scale: Scale, progress: Progress = SIL
     )
     config = ConstitutionalConfig(
         max_new_tokens=scale.longest,
-        pairs=scale.pairs,
+        completions=scale.asked,
+        pairs=scale.said,
         heldout_fraction=0.0,
         seed=derive_seed(seed, "constitutional") % 2**31,
     )
