@@ -43,7 +43,7 @@ class Scale:
     """Amounts of an experiment."""
 
     size: Size = stages.SIZE
-    helped: int = 330
+    helped: int = 480
     """Prompts, none of them harmful, whose answers raters compare."""
     answers: int = 3
     """To each of them, all pairs are compared; and four to each of the red team's prompts."""
