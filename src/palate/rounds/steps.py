@@ -60,12 +60,12 @@ def collect(context: Context) -> Outcome:
     if config.raters != PEOPLE:
         context.judges["collect"](context, context.source)
         return Done(details={"comparisons": count, "judgements": len(judgements(context.journal, [context.source]))})
-    asked = context.for_people(context.source)
-    queue.enqueue(context.journal, asked, wanted=config.judgements)
+    theirs = context.for_people(context.source)
+    queue.enqueue(context.journal, theirs, wanted=config.judgements)
     ready = finished(context)
-    told = {"comparisons": count, "finished": ready, **({"for people": len(asked)} if len(asked) < count else {})}
-    if ready < config.enough * len(asked):
-        return Waiting(f"{ready} of {len(asked)} comparisons have their {config.judgements} judgements", told)
+    told = {"comparisons": count, "finished": ready, **({"for people": len(theirs)} if len(theirs) < count else {})}
+    if ready < config.enough * len(theirs):
+        return Waiting(f"{ready} of {len(theirs)} comparisons have their {config.judgements} judgements", told)
     return Done(details=told)
 
 
