@@ -21,7 +21,7 @@
 | `cai/judge_accuracy` | of pairs of answers to held-out harmful questions, one of which does harm: the SFT model takes the other; ties half |
 | `cai/principle/<id>` | of preferences that a principle decided, those that gold shares; of training questions |
 
-Arms: `sft`, which both begin with; `rlhf` with 500 harm labels, and `rlhf_0` and `rlhf_125` with fewer; `cai`, and
+Arms: `sft`, which both begin with; `rlhf` with 500 harm labels, and `rlhf_0` with none; `cai`, and
 `cai_stage_1` before its preferences. All but the first two stages learn by DPO, and from the same judgements of what
 helps. Answers are sampled at temperature 1. Rates: Wilson's intervals, clustered by deed. Differences and win rates:
 seeds and deeds are resampled, both (pigeonhole bootstrap); `by_seed`: Student's.
@@ -57,7 +57,7 @@ from palate.world.ai_feedback.questions import meanings
 from palate.world.prompts import Question
 
 SEEDS: Final = 5
-LABELS: Final = {"rlhf": arms.LABELS, "rlhf_125": 125, "rlhf_0": 0}
+LABELS: Final = {"rlhf": arms.LABELS, "rlhf_0": 0}
 BUILT: Final = Path(__file__).resolve().parents[2] / "build" / "cai"
 _DECIDED: Final = 0.55
 """A preference is decided by a principle from this probability on; below it is a tie."""
