@@ -60,6 +60,7 @@ def command(place):
     return [*words, "--batch-size", "4", "--epochs", "4", "--device", "cpu"]
 
 
+@pytest.mark.slow
 def test_the_same_command_with_nproc_does_the_same_work(command, place):
     for number in (1, 2):
         ended = start([*command, "--nproc", number, "--out", place / f"nproc-{number}"])
@@ -75,6 +76,7 @@ def test_the_same_command_with_nproc_does_the_same_work(command, place):
     assert weights(one).keys() == weights(two).keys()
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_all_with_a_checkpoint_and_exit_code_130(command, place):
     root = place / "interrupted"
     longer = ["4000" if word == "4" and command[at - 1] == "--epochs" else word for at, word in enumerate(command)]
