@@ -97,7 +97,6 @@ def test_what_is_left_to_the_model_is_no_work_for_people(context, monkeypatch):
         said = [Judgement(uid=f"{rater}{id}", comparison=id, rater=rater, verdict=Verdict.FIRST) for id in heard]
         judgements.judge(mixed.journal, said)
     assert not isinstance(steps.collect(mixed), Waiting)
-    assert len(mixed.for_people("winrate:x")) == 0
 
 
 def test_nothing_is_learned_from_what_people_said_in_an_evaluation(context):
