@@ -154,6 +154,21 @@ def test_verdicts_that_wait_survive_the_tab(visit, project, server):
     assert [j.comparison for j in stored(project)] == [asked]
 
 
+@pytest.mark.parametrize("reply", ["", '{"progress": ', "<html>Log in to the network of this hotel</html>"])
+def test_a_reply_that_is_none_stores_nothing_and_is_asked_for_again(visit, project, reply):
+    page = room(visit("rater"))
+    asked = current(page)
+    broken = []
+    page.route("**/rate/verdict", lambda route: (broken.append(route), route.fulfill(status=200, body=reply)))
+    page.keyboard.press("2")
+    expect(page.locator("#saved")).to_contain_text("1 waiting, kept on this computer.")
+    assert broken
+    assert stored(project) == []
+    page.unroute("**/rate/verdict")
+    saved(page)
+    assert [j.comparison for j in stored(project)] == [asked]
+
+
 def test_two_tabs_of_one_rater_do_not_get_in_each_others_way(visit, project):
     page = room(visit("rater"))
     other = room(page.context.new_page())
@@ -207,6 +222,23 @@ def test_a_held_key_is_one_verdict_and_keys_can_be_turned_off(visit, project):
     page.keyboard.press("1")
     page.wait_for_timeout(300)
     assert current(page) == before
+
+
+def test_a_key_right_after_an_edit_is_heard(visit):
+    page = room(visit("rater"))
+    asked = current(page)
+    page.keyboard.press("e")
+    page.keyboard.type("A better beginning. ")
+    # In one go, so before the browser has drawn a frame: the field of the closed dialog still has the focus.
+    page.evaluate(
+        """() => {
+            const press = (key, more = {}) => document.activeElement.dispatchEvent(
+                new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true, ...more }));
+            press("Enter", { ctrlKey: true });
+            press("1");
+        }"""
+    )
+    assert current(page) != asked
 
 
 def test_an_edit_is_a_demonstration_and_beats_its_original(visit, project):

@@ -30,7 +30,9 @@ export async function send(path, body, { method = "POST", timeout = 20000, keepa
   } catch {
     throw new Refused(0, "The server does not answer.", "unreachable");
   }
-  const said = await reply.json().catch(() => ({}));
-  if (!reply.ok) throw new Refused(reply.status, said.error?.message ?? reply.statusText, said.error?.code ?? "");
+  const said = await reply.json().catch(() => null);
+  // Half a reply, or a page of someone between us and the server, says nothing of what was stored.
+  if (reply.ok && !said) throw new Refused(0, "The server's reply broke off.", "torn");
+  if (!reply.ok) throw new Refused(reply.status, said?.error?.message ?? reply.statusText, said?.error?.code ?? "");
   return said;
 }

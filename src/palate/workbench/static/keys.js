@@ -16,12 +16,17 @@ export function turnKeys(on) {
 export function listen({ blocked = () => false } = {}) {
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (!keysAreOn() || event.target.closest(TYPING) || blocked(event)) return;
+    if (!keysAreOn() || isTyping(event.target) || blocked(event)) return;
     const button = buttonFor(event.key);
     if (!button || button.disabled) return;
     event.preventDefault();
     button.click();
   });
+}
+
+// A field of a dialog that was just closed keeps the focus until the next frame; nobody is typing there any more.
+function isTyping(target) {
+  return Boolean(target.closest(TYPING)?.getClientRects().length);
 }
 
 function buttonFor(key) {
