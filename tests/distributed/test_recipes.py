@@ -7,8 +7,7 @@ is averaged is off by far more, as the last test shows.
 
 import pytest
 from tests.distributed.conftest import NAMES
-from tests.distributed.launch import apart, carry_out, ended, lines, weights
-from tests.distributed.work import WRONG
+from tests.distributed.launch import apart, ended, lines, weights
 
 pytestmark = pytest.mark.distributed
 CLOSE = 1e-5
@@ -102,16 +101,3 @@ def test_every_run_alone_came_through(alone):
 def test_a_mistake_is_noticed(alone, broken, name, wrong):
     one, two = (lines(root / folder, "metrics.jsonl") for root, folder in ((alone, name), (broken, wrong)))
     assert any(not close(mine[key], theirs[key], 1e-3) for mine, theirs in zip(one, two, strict=True) for key in mine)
-
-
-@pytest.fixture(scope="module")
-def broken(place):
-    """Runs in two processes whose code was broken on purpose."""
-    root = place / "broken"
-    root.mkdir()
-    plan = [
-        {"trial": "grpo" if "sample" in wrong else "sft", "mode": "ddp", "root": str(root / wrong), "wrong": wrong}
-        for wrong in WRONG
-    ]
-    carry_out(plan, place / "setting", root / "plan.jsonl", processes=2)
-    return root

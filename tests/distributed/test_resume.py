@@ -44,40 +44,45 @@ def wanted(request):
 
 
 @pytest.fixture(scope="module")
-def changed(place, wanted):
-    """Runs that were stopped by a signal to one of their processes, and went on with another number."""
-    root = place / "changed"
-    root.mkdir()
-    runs = [(mode, name, root / mode / name) for mode in MODES for name in wanted]
+def runs(place, wanted):
+    """Runs that were stopped by a signal to one of their processes and went on with another number (`changed`); the
+    same in one process, and again in two, that nobody stopped; and those in two that began again (`peace`).
+
+    A launch of processes takes longer than most runs, so that each of the three carries out all that it can.
+    """
+    changed, peace = place / "changed", place / "peace"
+    for folder in (changed, peace):
+        folder.mkdir()
+    moved = [(mode, name, changed / mode / name) for mode in MODES for name in wanted]
+    stop = {"stop_at": 2, "who": 1, "how": "SIGTERM"}
+    again = [line(mode, name, peace / f"{mode} again" / name) for mode in MODES for name in wanted]
+    beside = (
+        [line(mode, name, peace / mode / name) for mode in MODES for name in wanted]
+        + [{**one, **stop} for one in again],
+        [line("ddp", name, peace / "one" / name) for name in wanted],
+        again,
+    )
     for turn, processes in enumerate((2, 1, 2)):
         plan = []
-        for mode, name, where in runs:
-            stop = STEPS.get(name, (2, 2))[turn] if turn < 2 else None
-            plan.append(line(mode, name, where, stop_at=stop, who=processes - 1, how="SIGTERM"))
-        carry_out(plan, place / "setting", root / f"{turn}.jsonl", processes=processes)
-        for _, _, where in runs:
+        for mode, name, where in moved:
+            at = STEPS.get(name, (2, 2))[turn] if turn < 2 else None
+            plan.append(line(mode, name, where, stop_at=at, who=processes - 1, how="SIGTERM"))
+        carry_out(plan + beside[turn], place / "setting", place / f"turn-{turn}.jsonl", processes=processes)
+        for _, _, where in moved:
             (where / f"{turn}.txt").write_text(ended(where))
             left = sorted(path.name for path in where.glob("runs/*/checkpoints/*"))
             (where / f"{turn}-checkpoints.json").write_text(json.dumps(left))
-    return root
+    return changed, peace
 
 
-@pytest.fixture(scope="module")
-def peace(place, wanted):
-    """The same runs in one process, and again in two, that nobody stopped; and those in two that began again."""
-    root = place / "peace"
-    root.mkdir()
-    carry_out([line("ddp", name, root / "one" / name) for name in wanted], place / "setting", root / "one.jsonl")
-    whole = [line(mode, name, root / mode / name) for mode in MODES for name in wanted]
-    stopped = [
-        line(mode, name, root / f"{mode} again" / name, stop_at=2, who=1, how="SIGTERM")
-        for mode in MODES
-        for name in wanted
-    ]
-    carry_out(whole + stopped, place / "setting", root / "two.jsonl", processes=2)
-    again = [{**one, "stop_at": None} for one in stopped]
-    carry_out(again, place / "setting", root / "again.jsonl", processes=2)
-    return root
+@pytest.fixture
+def changed(runs):
+    return runs[0]
+
+
+@pytest.fixture
+def peace(runs):
+    return runs[1]
 
 
 @pytest.mark.parametrize("name", EVERY)
