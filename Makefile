@@ -4,6 +4,9 @@ BIN := .venv/bin
 SEEDS ?= 5
 SEED ?= 0
 
+# Tests start Palate some hundred times; where the environment forbids bytecode, each start would compile all of it.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help demo quick demo-seeds demo-speedup real-data core-figures bench bug-bench resume scaling times slow test browser postgres load api-fuzz distributed people-figures evaluation-figures practice-figures ai-feedback-figures rounds-figures bridges check lock clean
 
 help:  ## List the targets
@@ -88,11 +91,11 @@ check: .venv/.ok  ## Lint, types, and who may import whom
 test: .venv/.ok  ## Every test that needs no GPU, beside lint, types and the import contract
 	@mkdir -p build
 	@$(MAKE) --no-print-directory check > build/check.log 2>&1 & check=$$!; \
-	$(BIN)/python -m pytest -n 2 -m "not slow and not distributed and not browser"; tests=$$?; \
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not distributed and not browser"; tests=$$?; \
 	wait $$check; checks=$$?; cat build/check.log; exit $$((tests + checks))
 
 browser: .venv/.ok  ## The pages in a real Chromium, as people use them
-	$(BIN)/python -m pytest -n 2 -m "browser and not slow" tests/browser
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "browser and not slow" tests/browser
 
 postgres: .venv/.ok  ## The whole store on a real PostgreSQL
 	$(BIN)/python -m pytest -n 2 -m postgres tests/unit/store tests/postgres

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import time
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -118,10 +119,11 @@ def _check(header: _Header, path: Path) -> None:
         raise engines.newer(str(path), expected, f"version {header.version}")
 
 
-def _tables() -> list[str]:
+@cache
+def _tables() -> tuple[str, ...]:
     statements = []
     for table in schema.metadata.sorted_tables:
         statements.append(str(CreateTable(table).compile(dialect=_DIALECT)))
         indexes = sorted(table.indexes, key=lambda index: str(index.name))
         statements += [str(CreateIndex(index).compile(dialect=_DIALECT)) for index in indexes]
-    return statements
+    return tuple(statements)
