@@ -31,14 +31,13 @@ from scripts.ai_feedback import practice
 from scripts.evaluation.rows import row
 
 from palate.evaluation.statistics import Figure, over_seeds
-from palate.world.ai_feedback import rlaif
 from palate.world.ai_feedback.break_even import break_even
-from palate.world.ai_feedback.rlaif import Amounts, Arm
+from palate.world.ai_feedback.rlaif import Arm
 
 
 def figures(seed: int) -> list[dict[str, Any]]:
     """All rows; the same seed gives the same rows."""
-    ran = practice.of_seeds("rlaif", rlaif.run, Amounts(), seed)
+    ran = practice.of_seeds("rlaif", seed)
     return rows([[Arm(*told) for told in arms] for arms in ran])
 
 

@@ -33,15 +33,14 @@ from scripts.evaluation.rows import row, share
 
 from palate.evaluation.statistics import over_seeds
 from palate.judging.collapse import DetectorConfig
-from palate.world.ai_feedback import self_play
-from palate.world.ai_feedback.self_play import Amounts, Arm
+from palate.world.ai_feedback.self_play import Arm
 
 COLLAPSED: Final = 0.9
 
 
 def figures(seed: int) -> list[dict[str, Any]]:
     """All rows; the same seed gives the same rows."""
-    ran = practice.of_seeds("self-play", self_play.run, Amounts(), seed)
+    ran = practice.of_seeds("self-play", seed)
     return list(rows([{told[0]: Arm(*told) for told in arms} for arms in ran]))
 
 

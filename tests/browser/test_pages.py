@@ -130,6 +130,44 @@ def test_a_warned_comparison_is_covered_and_can_be_declined_for_good(visit, proj
         page.keyboard.press("4")
 
 
+def test_what_was_on_its_way_when_a_rater_declined_goes_back(visit, project):
+    with Journal.open(project / "palate.db") as journal:
+        queue.enqueue(journal, seeded.comparisons(journal, 12, source="red team", topic="harmful"), priority=5.0)
+    page = visit("rater")
+    held = []
+
+    def refill(route):
+        # The server has given more out, and its reply comes only after the rater's "not for me".
+        if held or "known" in route.request.post_data_json:
+            route.continue_()
+        else:
+            held.append((route, route.fetch()))
+
+    page.route("**/rate/lease", refill)
+    page.goto("/rate")
+    for _ in range(6):
+        until_covered(page)
+        page.wait_for_timeout(200)
+        if held:
+            break
+        page.keyboard.press("w")
+        page.keyboard.press("1")
+    ((route, reply),) = held
+    assert any(task["warning"] for task in reply.json()["tasks"])
+    with page.expect_response("**/rate/decline"):
+        page.keyboard.press("q")
+    with page.expect_response("**/rate/release"):
+        route.fulfill(response=reply)
+    for _ in range(6):
+        expect(page.locator("#controls")).to_be_visible()
+        assert page.locator(".cover:visible").count() == 0
+        page.keyboard.press("4")
+    with Journal.open(project / "palate.db") as journal, journal.reading() as connection:
+        given_back = [task["lease"] for task in reply.json()["tasks"] if task["warning"]]
+        mine = select(schema.lease.c.uid).where(schema.lease.c.uid.in_(given_back), schema.lease.c.expired == 0)
+        assert not connection.execute(mine).all()
+
+
 def test_differences_guideline_and_theme_by_key(visit):
     page = visit("rater")
     page.goto("/rate")

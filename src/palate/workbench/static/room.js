@@ -1,6 +1,5 @@
 // The rater's room: a verdict key shows the next comparison at once, and everything else happens behind it.
 
-import { send } from "../pages/send.js";
 import { Editor } from "./editor.js";
 import { newId } from "./ids.js";
 import { keySwitch, listen } from "./keys.js";
@@ -22,7 +21,7 @@ let judged = 0;
 
 const outbox = new Outbox(account, showSaved, settled);
 const supply = new Supply(account, {
-  lease: at("lease"), heartbeat: at("heartbeat"),
+  lease: at("lease"), heartbeat: at("heartbeat"), decline: at("decline"), release: at("release"),
 }, { onArrival: arrived, onTrouble: showTrouble, onProgress: showProgress, onlyOnce: mode === "onboarding" });
 const notes = new Notes(keep, mode === "onboarding" ? "" : at("draft"));
 const editor = new Editor(saveEdit);
@@ -155,19 +154,14 @@ const actions = {
   },
 };
 
-// "Not for me": this one goes back, and so do the others of its kind, now and from now on.
 async function decline() {
-  const warned = [supply.current, ...supply.ahead].filter((pane) => pane?.task.warning);
   try {
-    await send(at("decline"), { leases: warned.map((pane) => pane.task.lease) });
+    await supply.decline();
   } catch (error) {
     say(error.message, true);
     return;
   }
-  supply.ahead = supply.ahead.filter((pane) => !warned.includes(pane));
-  for (const pane of warned) pane.remove();
-  supply.current = null;
-  forward();
+  if (!supply.current) forward();
   say("You will not be given such comparisons. Your account page takes this back.");
 }
 

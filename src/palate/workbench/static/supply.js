@@ -23,6 +23,7 @@ export class Supply {
     this.empty = "";
     this.wait = 1000;
     this.seen = new Set();
+    this.declined = false; // the rater said no to warned ones, and a reply that was asked for before is on its way
     this.onlyOnce = onlyOnce; // an onboarding gives out what is unanswered, and our answers may still be on their way
     setInterval(() => this.heartbeat(), HEARTBEAT_MS);
   }
@@ -89,6 +90,23 @@ export class Supply {
     this.current = pane;
   }
 
+  // "Not for me": what has a warning goes back, also what is still on its way to us.
+  async decline() {
+    const warned = [this.current, ...this.ahead].filter((pane) => pane?.task.warning);
+    await send(this.paths.decline, { leases: warned.map((pane) => pane.task.lease) });
+    this.declined = this.asking;
+    const all = [this.current, ...this.ahead].filter((pane) => pane?.task.warning);
+    this.giveBack(all.filter((pane) => !warned.includes(pane)).map((pane) => pane.task.lease));
+    this.ahead = this.ahead.filter((pane) => !all.includes(pane));
+    if (all.includes(this.current)) this.current = null;
+    for (const pane of all) pane.remove();
+  }
+
+  // Should the server not hear of it, the leases run out.
+  giveBack(leases) {
+    if (leases.length) send(this.paths.release, { leases }).catch(() => {});
+  }
+
   async refill() {
     if (this.asking || this.ahead.length > LOW) return;
     this.asking = true;
@@ -108,15 +126,23 @@ export class Supply {
   take(said) {
     this.wait = 1000;
     const known = new Set([this.current, ...this.ahead].filter(Boolean).map((pane) => pane.task.comparison));
+    const late = [];
     for (const task of said.tasks) {
+      if (this.declined && task.warning) {
+        late.push(task.lease);
+        continue;
+      }
       if (known.has(task.comparison) || (this.onlyOnce && this.seen.has(task.comparison))) continue;
       this.seen.add(task.comparison);
       this.ahead.push(new Pane(task));
     }
+    this.declined = false;
+    this.giveBack(late);
     this.empty = said.empty;
     this.onProgress(said);
     // Others may give tasks back, or new ones may come.
-    if (!said.tasks.length) this.timer = setTimeout(() => this.refill(), LOOK_AGAIN_MS);
+    if (late.length) this.timer = setTimeout(() => this.refill(), 0);
+    else if (!said.tasks.length) this.timer = setTimeout(() => this.refill(), LOOK_AGAIN_MS);
   }
 
   later() {
