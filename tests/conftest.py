@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, settings
 
 from thinned import CASES, others
 
-
 # How long an example takes says how busy the machine is.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
