@@ -62,7 +62,6 @@ def test_no_request_makes_the_server_fail(document, server, answered, path):
 
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
         database=None,
         derandomize=True,
         phases=[Phase.explicit, Phase.generate],

@@ -114,7 +114,7 @@ _TEXT = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(_TEXT, st.integers(1, 9))
 def test_what_is_streamed_is_what_is_stored(guard, text, size):
     sent, said, _ = run(guard, [*pieces(text, size=size), Ended(0, "stop", 3)])

@@ -71,7 +71,7 @@ def test_pairs_are_a_fair_game_too():
     np.testing.assert_allclose(chance @ np.exp(made.down_N), 1.0, atol=1e-12)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(0, 2**31), st.sampled_from([0.1, 0.5, 0.8]), st.sampled_from([0.02, 0.1, 0.4]))
 def test_what_is_said_stays_in_its_bounds_and_no_bet_loses_everything(seed, share, difference):
     rng = np.random.default_rng(seed)
@@ -89,7 +89,7 @@ def test_what_is_said_stays_in_its_bounds_and_no_bet_loses_everything(seed, shar
     assert (outside == anytime.refused(anytime.capital(said, design), design)).all()
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(0, 2**31))
 def test_the_arms_can_change_places(seed):
     rng = np.random.default_rng(seed)

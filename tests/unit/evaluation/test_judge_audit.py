@@ -76,7 +76,7 @@ flip = {A: B, B: A, TIE: TIE}
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=30)  # each draws thousands of times
+@settings(max_examples=30)  # each draws thousands of times
 @given(st.lists(st.tuples(verdicts, st.lists(verdicts, min_size=1, max_size=4)), min_size=1, max_size=12))
 def test_which_side_is_called_first_makes_no_difference(rows):
     one = audit([seen(i, j, people) for i, (j, people) in enumerate(rows)])

@@ -92,7 +92,7 @@ def test_neighbouring_looks_are_put_together_and_the_first_stands_alone(tmp_path
     assert [look.proxy.n for look in along(run)] == [160, 480, 480, 480, 320]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 60), st.integers(2, 30))
 def test_every_iteration_is_in_one_look(iterations, looks):
     found = overoptimisation._stretches(list(range(iterations)), looks)

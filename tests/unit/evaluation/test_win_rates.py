@@ -96,7 +96,7 @@ def test_lengths_and_cut_off_answers_are_told():
     assert found.characters == (9.0, 3.0)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     numbers=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 4)), min_size=1, max_size=20),
     seed=st.integers(0, 9),

@@ -64,7 +64,7 @@ def test_every_shape_is_here():
 
 
 @pytest.mark.parametrize("shape", COLUMNS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_rows_are_carried_or_refused(shape, data):
     row = st.fixed_dictionaries({}, optional=dict.fromkeys(COLUMNS[shape], CELLS))

@@ -122,13 +122,13 @@ def holds_no_marker(text):
     return not any(marker in text for marker in MARKERS)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(storable.filter(holds_no_marker), min_size=1, max_size=6))
 def test_a_transcript_gives_back_its_turns_to_the_byte(turns):
     assert [turn.content for turn in transcript(said(*turns), "chosen")] == turns
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(pieces.filter(lambda text: "\x00" not in text), min_size=1, max_size=4))
 def test_whatever_the_texts_hold_no_byte_goes_missing(turns):
     text = said(*turns)
@@ -138,7 +138,7 @@ def test_whatever_the_texts_hold_no_byte_goes_missing(turns):
     assert again.replace(": ", ":") == text.replace(": ", ":")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     head=st.lists(texts.filter(holds_no_marker), min_size=1, max_size=5).filter(lambda x: len(x) % 2 == 1),
     sides=st.tuples(pieces, pieces),

@@ -55,7 +55,7 @@ NO_SYSTEM = ("hh",)
 
 
 @pytest.mark.parametrize(("name", "suffix"), WAYS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_preferences(name, suffix, data):
     rows = data.draw(st.lists(preferences(system=name not in NO_SYSTEM), min_size=1, max_size=4))
@@ -64,21 +64,21 @@ def test_preferences(name, suffix, data):
 
 
 @pytest.mark.parametrize(("name", "suffix"), [way for way in WAYS if way[0] != "hh"])
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(rows=st.lists(st.tuples(prompts(), TEXTS), min_size=1, max_size=4))
 def test_demonstrations(name, suffix, rows):
     shown = [Demonstration(prompt=prompt, completion=text) for prompt, text in rows]
     assert there_and_back(write_demonstrations, name, suffix, shown).demonstrations == shown
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(asked=st.lists(prompts(), min_size=1, max_size=4))
 def test_prompts(asked):
     assert there_and_back(write_prompts, "trl", ".jsonl", asked).prompts == asked
 
 
 @pytest.mark.parametrize(("name", "turns"), [("trl", 2), ("openrlhf", 2), ("verl", 0)])
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(data=st.data())
 def test_preferences_in_parquet(name, turns, data):
     pytest.importorskip("pyarrow", reason="pyarrow is not installed: it comes with palate[data]")

@@ -64,7 +64,7 @@ groups = st.lists(
 
 
 @given(groups, st.floats(-50, 50), st.floats(0.1, 10))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_invariants(rows, shift: float, scale: float):
     scores, prompts = tensor([r[0] for r in rows], dtype=torch.float64), tensor([r[1] for r in rows])
     sizes = torch.bincount(prompts)[prompts].double()

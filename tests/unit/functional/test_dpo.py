@@ -70,7 +70,7 @@ def test_rows_of_weight_zero_reach_neither_value_nor_gradient(garbage: float):
 
 
 @given(st.integers(0, 2**16), st.floats(0.01, 5), st.floats(-5, 5))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_symmetries(seed: int, beta: float, shift: float):
     chosen, rejected, ref_chosen, ref_rejected = random_case(seed)
     labels, weights = labels_and_weights()

@@ -55,7 +55,7 @@ def test_nan_stays_in_its_row():
 
 
 @given(st.floats(-5, 5), st.floats(-5, 5))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_signs_and_symmetries(policy: float, reference: float):
     a, b = tensor(policy, dtype=torch.float64), tensor(reference, dtype=torch.float64)
     assert k1(a, b) == -k1(b, a)
@@ -152,7 +152,7 @@ class TestAdaptiveCoefficient:
         assert_close(adaptive_coefficient(0.1, kl_nats, 6.0, 64, 640), expected)
 
     @given(st.floats(1e-6, 10), st.floats(-10, 1e6), st.floats(1e-3, 100), st.integers(0, 4999))
-    @settings(deadline=None, max_examples=60)
+    @settings(max_examples=60)
     def test_stays_positive_and_moves_towards_the_target(self, beta, kl_nats, target_nats, samples):
         after = adaptive_coefficient(beta, kl_nats, target_nats, samples, 1000)
         assert after > 0

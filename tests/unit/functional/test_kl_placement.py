@@ -263,7 +263,7 @@ def test_k1_in_the_score_is_the_sum_of_the_rewards_per_token(level: Level):
 
 @pytest.mark.parametrize("cell", LOSSES, ids=name)
 @given(st.integers(0, 2**16), st.lists(st.integers(1, 5), max_size=3, unique=True))
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 def test_micro_batches_add_up(cell: KLPenalty, seed: int, cuts: list[int]):
     case = random_case(seed)
     case[3][2] = False  # no completion: it must not count in the denominator

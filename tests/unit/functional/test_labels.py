@@ -29,7 +29,7 @@ def test_hand_cases():
 
 
 @given(labels, rates)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_smoothing_and_denoising_are_inverse(p, rate):
     assert_close(denoised_labels(smoothed_labels(p, flip_rate=rate), flip_rate=rate), p, atol=1e-12, rtol=1e-9)
     assert torch.equal(smoothed_labels(p, flip_rate=0.0), p)
@@ -41,7 +41,7 @@ def test_smoothing_and_denoising_are_inverse(p, rate):
 
 
 @given(labels)
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_grades_are_antisymmetric_and_grow(grades):
     up, down = (strength_labels(sign * grades, nats_per_grade=0.7) for sign in (1, -1))
     assert_close(up + down, torch.ones_like(up))

@@ -87,7 +87,7 @@ def test_padding_reaches_neither_value_nor_gradient(function, garbage: float):
     st.floats(0.01, 100),
     st.floats(-100, 100),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_whitening_knows_no_units(values: list[float], factor: float, shift: float):
     x = tensor([values], dtype=torch.float64)
     everything = torch.ones_like(x, dtype=torch.bool)

@@ -79,7 +79,7 @@ def test_rows_of_weight_zero_reach_neither_value_nor_gradient(garbage: float):
 
 
 @given(st.floats(-50, 50), st.floats(0, 1), st.floats(-5, 5))
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 def test_swapping_the_sides(margin: float, p_first: float, shift: float):
     m, p = tensor([margin], dtype=torch.float64), tensor([p_first], dtype=torch.float64)
     assert_close(bradley_terry_loss(-m, 1 - p), bradley_terry_loss(m, p))

@@ -163,7 +163,7 @@ class TestAgainstTheTree:
 
 
 @given(st.integers(0, 2**16), st.floats(0, 1))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_one_token_each_makes_all_the_same(seed: int, clip: float):
     logprobs, old, advantages, _ = random_case(seed, length=1)
     mask = torch.ones(6, 1, dtype=torch.bool)
@@ -180,7 +180,7 @@ def test_one_token_each_makes_all_the_same(seed: int, clip: float):
 
 @ALL
 @given(st.integers(0, 2**16), st.lists(st.integers(1, 5), max_size=3, unique=True))
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 def test_micro_batches_add_up(loss, seed: int, cuts: list[int]):
     case = random_case(seed)
     case[3][2] = False  # no completion: it must not count in the denominator

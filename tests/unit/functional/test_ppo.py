@@ -143,7 +143,7 @@ def test_padding_reaches_neither_value_nor_gradient(function, garbage: float):
 
 @FUNCTIONS
 @given(st.integers(0, 2**16), st.lists(st.integers(1, 9), max_size=4, unique=True))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_micro_batches_add_up(function, seed: int, cuts: list[int]):
     """However ten completions are cut, the parts with the denominator of the whole add up to the whole."""
     inputs = random_case(seed, rows=10)

@@ -75,7 +75,7 @@ def swapped(rows: Rows) -> Rows:
 
 @FAMILY
 @given(st.integers(0, 2**16))
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_a_soft_label_is_so_many_rows_of_either_order(loss, seed: int):
     rows, labels, weights = case(seed)
     ones, lengths = torch.ones_like(labels), LENGTHS
@@ -123,7 +123,7 @@ def test_a_tie_pulls_nowhere_from_equal_sides(loss, request):
 
 @pytest.mark.parametrize("name", [name for name in LOSSES if name not in ("anchored", "simpo", "orpo")])
 @given(st.integers(0, 2**16), st.floats(-5, 5))
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_what_belongs_to_the_prompt_cancels(name: str, seed: int, shift: float):
     rows, labels, weights = case(seed)
     moved = (rows[0] + shift, rows[1] + shift, *rows[2:])
@@ -162,7 +162,7 @@ def test_weights(loss):
 
 @ALL
 @given(st.integers(0, 2**16), st.lists(st.integers(1, ROWS - 1), max_size=4, unique=True))
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 def test_micro_batches_add_up(loss, seed: int, cuts: list[int]):
     rows, labels, weights = case(seed)
     rows[0].requires_grad_()

@@ -38,7 +38,7 @@ class TestMarginLoss:
         assert_close(margin_loss(one(margin), one(p), required).item(), expected)
 
     @given(st.floats(-20, 20), st.floats(0, 1), st.floats(0, 5))
-    @settings(deadline=None, max_examples=40)
+    @settings(max_examples=40)
     def test_a_required_lead_never_lowers_the_loss(self, margin, p, required):
         plain = bradley_terry_loss(one(margin), one(p))
         assert_close(margin_loss(one(margin), one(p), 0.0), plain)
@@ -71,7 +71,7 @@ class TestFlipAwareLoss:
         assert_close(flip_aware_loss(one(margin), one(p), flip_rate=rate).item(), expected)
 
     @given(st.floats(-20, 20), st.floats(0, 1))
-    @settings(deadline=None, max_examples=40)
+    @settings(max_examples=40)
     def test_without_flips_it_is_bradley_terry(self, margin, p):
         assert_close(flip_aware_loss(one(margin), one(p), flip_rate=0.0), bradley_terry_loss(one(margin), one(p)))
         both = [flip_aware_loss(one(s * margin), one(q), flip_rate=0.2) for s, q in ((1, p), (-1, 1 - p))]
@@ -116,7 +116,7 @@ class TestCentringLoss:
         assert_close(centring_loss(tensor([1.0, 3.0]), tensor([2.0, -3.0]), tensor([1.0, 3.0])), tensor(9 / 4))
 
     @given(st.floats(-5, 5), st.floats(-5, 5))
-    @settings(deadline=None, max_examples=20)
+    @settings(max_examples=20)
     def test_it_moves_the_level_and_no_difference(self, first, second):
         scores = one(first).requires_grad_(), one(second).requires_grad_()
         slopes = torch.autograd.grad(centring_loss(*scores), scores)

@@ -107,7 +107,7 @@ _LINES = st.sampled_from(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(_LINES, max_size=5),
     st.sampled_from(["correct", "annotate"]),
@@ -123,7 +123,7 @@ def test_a_second_look_changes_nothing(lookup, lines, wrong, unknown):
         assert all(claim.verdict == "right" or len(claim.right) > 1 for claim in again)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.text(max_size=120), st.text(max_size=60))
 def test_any_answer_can_be_looked_at(lookup, answer, question):
     found = claims(KINDS, lookup, [question], answer)

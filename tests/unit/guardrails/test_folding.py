@@ -55,7 +55,7 @@ def test_a_line_break_stays_a_line_break():
     assert fold("one \r\n\u2028 two\x0bthree") == "one\ntwo\nthree"
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.text())
 def test_folding_twice_equals_folding_once(text):
     once = fold(text)

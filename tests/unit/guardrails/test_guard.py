@@ -132,7 +132,7 @@ _SPOILED = st.text(max_size=80) | st.lists(
 ).map(" ".join)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(_SPOILED, min_size=1, max_size=4))
 def test_any_conversation_gives_a_decision(guard, turns):
     decision = guard.look_at_question(asked(*turns))
@@ -141,7 +141,7 @@ def test_any_conversation_gives_a_decision(guard, turns):
     assert decision == guard.look_at_question(asked(*turns))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(_SPOILED)
 def test_filtering_twice_equals_filtering_once(guard, answer):
     once = guard.look_at_answer(asked("hello"), answer)

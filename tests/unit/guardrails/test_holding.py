@@ -60,7 +60,7 @@ _PIECE = st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(_PIECE, max_size=12))
 def test_what_was_sent_is_a_beginning_of_what_is_shown_in_the_end(guard, pieces):
     held, sent = stream(guard, pieces)
@@ -76,7 +76,7 @@ def test_what_was_sent_is_a_beginning_of_what_is_shown_in_the_end(guard, pieces)
         assert len([one for one in sent if one]) <= 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(_PIECE, max_size=12))
 def test_no_part_of_a_phrase_that_is_stopped_is_ever_sent(guard, pieces):
     held, _ = stream(guard, pieces)

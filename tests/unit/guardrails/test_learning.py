@@ -103,7 +103,7 @@ def test_the_file_holds_the_same_classifier(learned, tmp_path):
         classifier.load(tmp_path / "elsewhere")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.text(max_size=300))
 def test_any_text_has_a_chance(text):
     only = classifier.Classifier(np.ones(1 << 18), -1.0, 0.5)

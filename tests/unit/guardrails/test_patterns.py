@@ -28,7 +28,7 @@ _PATTERN = st.recursive(
 _TEXT = st.text("abc1_ \n.", min_size=1, max_size=10)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(_PATTERN, st.lists(_TEXT, min_size=1, max_size=8))
 def test_the_same_is_found_as_by_an_engine_that_tries(pattern, texts):
     try:
@@ -41,7 +41,7 @@ def test_the_same_is_found_as_by_an_engine_that_tries(pattern, texts):
 
 
 # Patterns that find nothing and wait for nothing are rare; forty of them are looked for all the same.
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.filter_too_much])
 @given(_PATTERN, _TEXT, _TEXT)
 def test_what_is_not_open_is_not_completed_by_what_follows(pattern, text, more):
     """Sending a part that is not open gives nothing of a later match away."""

@@ -47,7 +47,7 @@ def test_a_phrase_without_a_word_is_refused():
 _WORDS = st.lists(st.sampled_from(["pipe", "bomb", "nerve", "agent", "tea", "explosive", "grenade", "."]), max_size=8)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(_WORDS, _WORDS)
 def test_a_part_that_is_not_open_holds_no_beginning_of_a_phrase(first, second):
     """What is sent when nothing is open never turns out to be the beginning of what is stopped."""
@@ -58,7 +58,7 @@ def test_a_part_that_is_not_open_holds_no_beginning_of_a_phrase(first, second):
         assert (first_fit([only], f"{sent} {rest}") is not None) == alone
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(max_size=200))
 def test_any_text_gives_an_answer(text):
     assert first_fit([WEAPONS, DOSES], text) in (None, WEAPONS, DOSES)

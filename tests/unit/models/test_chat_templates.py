@@ -59,7 +59,7 @@ class TestOneAnswer:
             assert tokenizer(render(tokenizer, ASKED.messages))["input_ids"][:2] == [begin, begin], "the danger is real"
             assert begin not in answer
 
-    @settings(deadline=None, max_examples=60)
+    @settings(max_examples=60)
     @given(st.text(alphabet="ab .\n\tthé", max_size=12), st.text(alphabet="ab \n.the", min_size=1, max_size=12))
     def test_the_prompt_never_depends_on_the_answer(self, question, answer):
         for tokenizer in TOKENIZERS.values():

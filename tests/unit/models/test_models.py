@@ -98,7 +98,7 @@ def test_a_context_that_is_too_short_is_refused(loaded):
         sampling.sample(model, [[5] * 90], eos_id=tokenizer.eos_token_id, max_new_tokens=10)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.text(max_size=40))
 def test_any_text_survives_the_tokenizers(text):
     for kind in ("words", "bpe"):

@@ -32,7 +32,7 @@ def test_as_likely_as_the_oracle_with_the_same_labels(learn, likelihood, labels)
 TABLES = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.integers(0, 2)), min_size=1, max_size=40)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(TABLES, st.sampled_from([0.0, 0.5]), st.booleans())
 def test_the_likelihood_never_falls(rows, prior, floored):
     labels = labels_in(rows, 6, 4)

@@ -80,7 +80,7 @@ def test_alpha_with_missing_verdicts_and_ties_by_hand():
 UNITS = st.lists(st.lists(st.sampled_from(list(Verdict)), min_size=1, max_size=4), max_size=12)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(UNITS, st.sampled_from([0.0, 0.3, 0.5, 1.0]), st.integers(-5, 2**80))
 def test_an_interval_is_never_a_point_and_never_leaves_its_scale(units, tie_credit, seed):
     given_ = raters(units)

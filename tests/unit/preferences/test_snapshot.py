@@ -6,7 +6,7 @@ import threading
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palate.core.artefacts import Workspace, read_manifest
@@ -19,7 +19,7 @@ from palate.store.journal import Journal
 from palate.store.judgements import judge
 
 FILES = ("train.jsonl", "heldout.jsonl")
-QUICK = settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=12)
 
 
 def bytes_of(folder, names=(*FILES, "card.md")):

@@ -32,7 +32,7 @@ def roles_of(side):
     return found, named
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10_000))
 @example(seed=13)  # a pair has a row of raters who were kept apart, and another's word beside it is in none
 def test_walk_equals_brute_force(tmp_path_factory, seed):

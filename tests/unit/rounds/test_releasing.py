@@ -148,7 +148,7 @@ def test_a_name_that_was_taken_away_comes_back(place):
     assert releasing.back(journal, workspace).now.id == a
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.lists(st.sampled_from(["a", "b", "c", "", "back", "back"]), max_size=20))
 def test_the_walk_back_is_the_undo_of_a_stack(steps):
     """Against the plainest oracle: a stack of namings, of which a rollback drops the top until another is in force."""

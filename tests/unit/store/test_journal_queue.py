@@ -93,7 +93,7 @@ def test_the_database_itself_refuses_edits(tmp_path, statement):
     raw.close()
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(
     wanted=st.integers(1, 3),
     turns=st.lists(st.tuples(st.integers(0, 3), st.integers(1, 5), st.booleans()), max_size=25),

@@ -69,7 +69,7 @@ def promises(journal, wanted):
 
 
 # `fresh` makes another journal for each example.
-@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, wanted=st.integers(1, 3), seed=st.integers(0, 9))
 def test_no_step_breaks_a_promise(fresh, filled, steps, wanted, seed):
     where = fresh()

@@ -76,7 +76,7 @@ def test_a_word_that_is_enough_is_not_told_as_a_pair():
         assert [one.dressing for one in found.triggers] == [Dressing(("word7.",))]
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(0, 10**6), st.sampled_from([0.05, 0.2, 0.4]))
 def test_noise_is_hardly_ever_a_trigger(seed, rate):
     """The level is .01 % a search, and this is 8 of them: a false alarm in a thousand runs."""

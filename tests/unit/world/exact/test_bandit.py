@@ -31,7 +31,7 @@ def test_hand_case():
 
 
 @given(st.integers(0, 2**16), st.floats(0.05, 5))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_the_gap_is_the_kl_to_the_optimum(seed: int, beta: float):
     bandit = random_bandit(seed, beta)
     best = bandit.optimum()

@@ -33,7 +33,7 @@ def small(draw_gold, draw_proxy, spread, seed):
     return Truth(ref_K, draw_gold * drawn[1], draw_proxy * drawn[2] + drawn[1]), logprobs_K
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.floats(0.1, 3), st.floats(0, 3), st.floats(0, 1), st.integers(0, 10_000))
 def test_the_two_errors_are_the_whole_gap_and_gold_leaves_no_more(gold, proxy, spread, seed):
     world, logprobs_K = small(gold, proxy, spread, seed)
@@ -47,7 +47,7 @@ def test_the_two_errors_are_the_whole_gap_and_gold_leaves_no_more(gold, proxy, s
     assert_close(found.whole, found.best - world.mean(logprobs_K, world.gold_K), atol=1e-12, rtol=0)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.floats(0.05, 1), st.integers(0, 10_000))
 def test_a_proxy_that_is_gold_errs_nowhere_and_only_the_optimiser_is_to_blame(spread, seed):
     world, logprobs_K = small(1, 0, spread, seed)

@@ -54,7 +54,7 @@ def test_nothing_is_understood_where_no_question_is():
     assert asked.understand(Prompt.of("hello there")) is None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32), st.sampled_from(asked.KINDS))
 def test_every_prompt_is_read_back_as_it_was_meant(seed, kind):
     rng = random.Random(seed)
