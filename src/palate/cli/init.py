@@ -118,8 +118,10 @@ def _practice(root: Path, shape: str, size: str, seed: int) -> str:
         "SEED": seed, "COUNT": min(amounts.prompts, len(begun.asked)), "TOKENS": amounts.max_new_tokens,
         "EVALUATED": amounts.evaluated, "MORE": more, "TURNS": "last" if shape == "cai" else "all",
     }  # fmt: skip
-    recipe = _text(f"practice-{shape}.toml", TOKENS=amounts.max_new_tokens,
-                   ITERATIONS=amounts.iterations)  # fmt: skip
+    parts = ("judge", "classic") if shape == "mixed" else (shape,)
+    recipe = "\n".join(
+        _text(f"practice-{part}.toml", TOKENS=amounts.max_new_tokens, ITERATIONS=amounts.iterations) for part in parts
+    )
     return _text("practice.toml", BASE=str(begun.base.relative_to(root)), SHAPE=shape, RECIPE=recipe, **values)
 
 
