@@ -134,6 +134,7 @@ def test_what_was_on_its_way_when_a_rater_declined_goes_back(visit, project):
     with Journal.open(project / "palate.db") as journal:
         queue.enqueue(journal, seeded.comparisons(journal, 12, source="red team", topic="harmful"), priority=5.0)
     page = visit("rater")
+    page.goto("/coach")  # the room that the login opened asks no more
     held = []
 
     def refill(route):
