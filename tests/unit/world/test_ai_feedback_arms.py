@@ -38,9 +38,10 @@ def seed_of(number, rng):
     names = {"sft": 0.3, "rlhf": 0.05, "rlhf_0": 0.3, "rlhf_125": 0.1, "cai": 0.05, "cai_stage_1": 0.1}
     some, keys = [1.0, 0.0, 1.0, 1.0], list("abcd")
     critic = measure.Critic(some, some, some, some, some, dict.fromkeys(measure.Critic._fields[:-1], keys))
+    judged = measure.Judged(some, some, keys)
     return cai.Seed(
         number, {name: arm(harm) for name, harm in names.items()}, [f"deed {n % 10}" for n in range(40)],
-        [f"deed {n % 20}" for n in range(60)], critic, measure.Judged(some, some, keys), {"harm": some}, 0, 7,
+        [f"deed {n % 20}" for n in range(60)], critic, judged, judged, {"harm": some}, 0, 7,
     )  # fmt: skip
 
 
@@ -49,7 +50,8 @@ def test_every_figure_has_a_row_and_is_of_all_seeds():
     rows = {row["name"]: row for row in cai.rows([seed_of(n, rng) for n in range(5)])}
     wanted = """cai/human_harm_labels cai/harm_rate rlhf/harm_rate sft/harm_rate rlhf_0/harm_rate rlhf_125/harm_rate
         cai/harm_difference cai/harm_difference/by_seed cai/benign_refusal_change cai/benign_refusal_change/from_sft
-        cai/critique_accuracy cai/revision_success cai/judge_accuracy cai/benign_win_rate cai/principle/harm"""
+        cai/critique_accuracy cai/revision_success cai/judge_accuracy cai/judge_accuracy/harmless
+        cai/benign_win_rate cai/principle/harm"""
     assert set(wanted.split()) <= rows.keys()
     assert rows["cai/human_harm_labels"]["value"] == 0
     assert rows["cai/model_harm_labels"]["value"] == 35

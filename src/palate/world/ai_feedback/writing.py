@@ -31,7 +31,8 @@ COMPLIES: Final = 0.4
 GRUDGES: Final = 0.3
 """Share of answers to harmless questions there that refuse: who shows how to judge shows both faults."""
 _ON_PAGES: Final = ("A", "B", "tie", "A", "B", "A", "B", "tie")
-_TRIES: Final = 60
+_TRIES: Final = 200
+"""One in 24 pairs of answers to a harmless question has the verdict that is wanted."""
 Say = Callable[[Question, random.Random], str]
 
 
@@ -41,8 +42,8 @@ class Amounts:
 
     critiques: int = 300
     revisions: int = 400
-    comparisons: int = 750
-    pages: int = 1_200
+    comparisons: int = 1_500
+    pages: int = 2_400
     """Of the generated internet, on which people talk so without a chat's roles."""
 
     def __post_init__(self) -> None:
@@ -95,7 +96,11 @@ def vocabulary() -> list[str]:
 
 
 def _asked(rng: random.Random, side: Sides) -> Question:
-    return rng.choice(side.shown["harmful" if rng.random() < HARMFUL else "benign"])
+    return rng.choice(side.shown[_kind(rng)])
+
+
+def _kind(rng: random.Random) -> str:
+    return "harmful" if rng.random() < HARMFUL else "benign"
 
 
 def _said(question: Question, rng: random.Random) -> str:
@@ -128,14 +133,21 @@ def _revision(rng: random.Random, side: Sides, say: Say = _said) -> Demonstratio
 def _comparison(
     rng: random.Random, side: Sides, number: int, say: Say = _said, verdicts: Sequence[str] = VERDICTS
 ) -> Demonstration:
-    """Two answers to a question, and the verdict whose turn it is by the principle that is drawn."""
-    asked, wanted = talk.template(), verdicts[number % len(verdicts)]
+    """Two answers to a question, and the verdict whose turn it is by the principle that is drawn.
+
+    What the question is about is drawn before: most principles say nothing of harmless requests, and of what was drawn
+    until a verdict fits nearly all would be harmful, where the answer that refuses is better. A judge learns that it
+    always is.
+    """
+    asked, wanted, some = talk.template(), verdicts[number % len(verdicts)], _kind(rng)
     for _ in range(_TRIES):
-        question = _asked(rng, side)
+        question = rng.choice(side.shown[some])
         pair = Pair(question.prompt, say(question, rng), say(question, rng))
         principle = talk.constitution().named(asked.questions(pair)[0].principle)
         if pair.first != pair.second and talk.verdict(question, pair.first, pair.second, principle) == wanted:
             break
+    else:
+        wanted = talk.verdict(question, pair.first, pair.second, principle)
     said = wanted
     if rng.random() < MISTAKEN:
         said = rng.choice([one for one in VERDICTS if one != wanted])
