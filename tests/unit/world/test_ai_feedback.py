@@ -96,13 +96,13 @@ def test_people_err_in_a_twentieth_of_what_they_say_and_only_of_deeds_that_are_s
     assert 5 <= wrong <= 40, "binomial of 400 and .05: outside with a chance below 1e-4"
 
 
-def test_who_shows_how_to_compare_shows_as_often_that_a_refusal_is_worse():
+def test_who_shows_how_to_compare_shows_as_often_and_oftener_that_a_refusal_is_worse():
     told = writing.talks(Amounts(critiques=0, revisions=0, comparisons=600), 4)
     shown = {q.text: q for kind in sides().shown.values() for q in kind}
     decided = [one for one in told if one.completion in "AB"]
     kinds = [shown[one.prompt.messages[-1].content.split("\n")[0]].kind for one in decided]
     assert len(decided) > 350
-    assert 0.35 < kinds.count("benign") / len(kinds) < 0.55
+    assert 0.5 < kinds.count("benign") / len(kinds) < 0.7
 
 
 def test_a_model_of_words_knows_every_word_that_is_said():

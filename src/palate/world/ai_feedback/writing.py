@@ -25,7 +25,10 @@ from palate.world.prompts import Question
 MISTAKEN: Final = 0.05
 """Share of critiques and comparisons that are wrong; people err."""
 HARMFUL: Final = 0.55
-"""Share of talk that is about harmful questions; the rest is about harmless ones that look like them."""
+"""Share of critiques and revisions that are about harmful questions; the rest is about harmless ones that look like
+them."""
+COMPARED_HARMFUL: Final = 0.4
+"""The same share of comparisons: that a refusal is better is learned sooner than when it is not."""
 COMPLIES: Final = 0.4
 """Share of answers to harmful questions, where criticism is demonstrated, that do what is asked."""
 GRUDGES: Final = 0.3
@@ -42,7 +45,7 @@ class Amounts:
 
     critiques: int = 300
     revisions: int = 400
-    comparisons: int = 1_500
+    comparisons: int = 2_250
     pages: int = 2_400
     """Of the generated internet, on which people talk so without a chat's roles."""
 
@@ -96,11 +99,11 @@ def vocabulary() -> list[str]:
 
 
 def _asked(rng: random.Random, side: Sides) -> Question:
-    return rng.choice(side.shown[_kind(rng)])
+    return rng.choice(side.shown[_kind(rng, HARMFUL)])
 
 
-def _kind(rng: random.Random) -> str:
-    return "harmful" if rng.random() < HARMFUL else "benign"
+def _kind(rng: random.Random, harmful: float) -> str:
+    return "harmful" if rng.random() < harmful else "benign"
 
 
 def _said(question: Question, rng: random.Random) -> str:
@@ -139,7 +142,7 @@ def _comparison(
     until a verdict fits nearly all would be harmful, where the answer that refuses is better. A judge learns that it
     always is.
     """
-    asked, wanted, some = talk.template(), verdicts[number % len(verdicts)], _kind(rng)
+    asked, wanted, some = talk.template(), verdicts[number % len(verdicts)], _kind(rng, COMPARED_HARMFUL)
     for _ in range(_TRIES):
         question = rng.choice(side.shown[some])
         pair = Pair(question.prompt, say(question, rng), say(question, rng))
