@@ -57,7 +57,8 @@ def build(
         How votes become a label: soft keeps how sure raters are, majority names a side, recommended lets the data
         choose between soft and weights by skill.
     minimum_judgements
-        Comparisons that fewer raters judged are left out.
+        Comparisons that fewer raters judged are left out; with --models gaps, of people, and one verdict of a model
+        is enough where no person has judged.
     prior
         Votes imagined for each side of a soft label.
     heldout_fraction

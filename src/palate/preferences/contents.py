@@ -101,7 +101,7 @@ def collect(
         sources: Only comparisons of these sources; all when none is named.
         besides: No comparison of a source that begins so.
         label: See `aggregate`.
-        minimum: See `aggregate`.
+        minimum: See `aggregate`. Where models fill the gaps that people left, one of their verdicts is enough.
         prior: See `aggregate`.
         models: One of `VERDICTS_OF_MODELS`.
         soft_models: What models alone have judged is labelled by the probability that they named, not by their verdict.
@@ -139,7 +139,7 @@ def collect(
         given = groups.get(comparison.id, [])
         told: dict[str, Any] = {
             "label": label,
-            "minimum": minimum,
+            "minimum": 1 if models == "gaps" and _of_models(given) else minimum,
             "prior": prior,
             "believed": said.get(comparison.id, believed.get(comparison.id)),
         }
@@ -181,6 +181,10 @@ def heeded(written: list[Judgement], models: str) -> list[Judgement]:
         return asked
     known = by_comparison(people)
     return [j for j in written if j.task != MODEL or j.comparison not in known]
+
+
+def _of_models(given: Sequence[Judgement]) -> bool:
+    return bool(given) and all(j.task == MODEL for j in given)
 
 
 def _said(given: Sequence[Judgement], sure: Mapping[tuple[str, str], float]) -> float | None:

@@ -63,6 +63,13 @@ def test_in_the_gaps_models_are_heard_where_no_person_was(labelled, tmp_path):
     assert read_manifest(folder).config["models"] == "gaps"
 
 
+def test_the_raters_that_a_comparison_needs_are_people_and_a_gap_needs_one_verdict(labelled, tmp_path):
+    _, told = frozen(labelled, tmp_path, models="gaps", minimum_judgements=2)
+    assert told == {f"question {n}": "two" for n in range(COUNT // 2, COUNT)}
+    with pytest.raises(DataError, match="preference"):
+        frozen(labelled, tmp_path, models="alone", minimum_judgements=2)
+
+
 def test_alone_nobody_else_is_heard(labelled, tmp_path):
     assert frozen(labelled, tmp_path, models="alone")[1] == {f"question {n}": "two" for n in range(COUNT)}
 
